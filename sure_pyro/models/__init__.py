@@ -1,0 +1,20 @@
+"""Backbones, reconstructors, heads, and `SURE`, which composes them."""
+
+from sure_pyro.models.backbone import Backbone, Tokens, check_backbone
+from sure_pyro.models.heads import BernoulliHead, CategoricalHead, GaussianHead, Head, Output
+from sure_pyro.models.latents import Latents, LatentSpace, hide
+from sure_pyro.models.masked import MaskedReconstructor
+from sure_pyro.models.pairwise import PairwiseReconstructor
+from sure_pyro.models.prediction import Prediction
+from sure_pyro.models.pretrain import pretrain
+from sure_pyro.models.reconstructor import LocScale, Reconstructor
+from sure_pyro.models.small import MLPBackbone, TransformerBackbone
+from sure_pyro.models.sure import SURE
+from sure_pyro.models.wrap import WrappedBackbone
+
+__all__ = [
+    "Backbone", "Tokens", "check_backbone", "WrappedBackbone", "MLPBackbone", "TransformerBackbone",
+    "pretrain", "Latents", "LatentSpace", "hide", "LocScale", "Reconstructor",
+    "MaskedReconstructor", "PairwiseReconstructor", "Head", "Output", "GaussianHead",
+    "CategoricalHead", "BernoulliHead", "SURE", "Prediction",
+]  # fmt: skip

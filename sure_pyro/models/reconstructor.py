@@ -1,0 +1,88 @@
+"""What every reconstructor is: mu_i, sigma_i = r_i({z_j : v_j = 1}, v), equation 2.
+
+A reconstructor is a Pyro module, so that a prior can be put on its weights; it returns the location
+and scale of every modality for every row, visible or not. Who needs which is the caller's choice.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import pyro
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from pyro.nn import PyroModule
+from torch import Tensor, nn
+
+SCALE_FLOOR = 1e-3
+"""Smallest scale of a reconstruction, in standard deviations of the latent."""
+
+
+class LocScale(NamedTuple):
+    """Location and scale (standard deviation, not variance), each ``(B, L, D)``."""
+
+    loc: Float[Tensor, "B L D"]
+    scale: Float[Tensor, "B L D"]
+
+
+class LocalPyroModule(PyroModule):
+    """A `PyroModule` whose parameters are its own: two models in one process never share one."""
+
+    def __call__(self, *args, **kwargs):
+        with pyro.settings.context(module_local_params=True):
+            return super().__call__(*args, **kwargs)
+
+
+class Reconstructor(LocalPyroModule):
+    """Base of the reconstructors.
+
+    Parameters
+    ----------
+    shapes : dict of (int, int)
+        ``(L_i, D_i)`` per modality.
+    """
+
+    def __init__(self, shapes: Mapping[str, tuple[int, int]]):
+        super().__init__()
+        self.shapes = dict(shapes)
+
+    def forward(
+        self, values: Mapping[str, Float[Tensor, "B _ _"]], visible: Mapping[str, Bool[Tensor, "B _"]]
+    ) -> dict[str, LocScale]:
+        """Reconstruct every modality from what is visible, equation 2.
+
+        Parameters
+        ----------
+        values : dict of Tensor, shapes ``(B, L_i, D_i)``
+            Standardised latents. Numbers under ``visible = False`` have no effect.
+        visible : dict of bool Tensor, shapes ``(B, L_i)``
+
+        Returns
+        -------
+        dict of LocScale
+            Per modality; the scale is at least `SCALE_FLOOR`.
+        """
+        raise NotImplementedError
+
+
+def loc_scale(output: Float[Tensor, "*batch two_D"]) -> LocScale:
+    """Split a network's output in two halves: location, and scale through a softplus."""
+    loc, raw = output.chunk(2, -1)
+    return LocScale(loc, SCALE_FLOOR + F.softplus(raw + 0.54))  # raw = 0 starts at scale 1
+
+
+def fully_connected(
+    sizes: tuple[int, ...], dropout: float = 0.0
+) -> nn.Sequential:
+    """Fully connected layers of the given sizes with GELU (and dropout) between them."""
+    layers: list[nn.Module] = []
+    for i, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        if i > 0:
+            layers += [nn.GELU(), nn.Dropout(dropout)]
+        layers.append(nn.Linear(fan_in, fan_out))
+    return nn.Sequential(*layers)
+
+
+def only_visible(values: Tensor, visible: Tensor) -> Tensor:
+    """Replace invisible tokens by zero, whatever is stored there (NaN and infinity included)."""
+    return torch.where(visible.unsqueeze(-1), values, torch.zeros_like(values))

@@ -1,0 +1,111 @@
+"""A fitted model on disk: ``config.json`` and ``weights.safetensors``, no pickle."""
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from sure_pyro.models.backbone import Backbone
+from sure_pyro.models.latents import LatentSpace
+from sure_pyro.models.small import MLPBackbone, TransformerBackbone
+
+if TYPE_CHECKING:
+    from sure_pyro.models.sure import SURE
+
+FORMAT = 1
+SMALL_BACKBONES = {cls.__name__: cls for cls in (MLPBackbone, TransformerBackbone)}
+PARTS = ("space", "reconstructor", "head")
+
+
+def save(model: "SURE", path: str | Path) -> None:
+    """Write a fitted model to a directory; see `SURE.save`."""
+    path = Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    _write(path / "weights.safetensors", lambda file: save_file(_tensors(model), file))
+    text = json.dumps(_config(model), indent=2)
+    _write(path / "config.json", lambda file: file.write_text(text))
+
+
+def load(model_class: type["SURE"], path: str | Path, backbone: Backbone | None) -> "SURE":
+    """Read what `save` wrote; see `SURE.load`."""
+    path = Path(path)
+    config = json.loads((path / "config.json").read_text())
+    if config["format"] != FORMAT:
+        raise ValueError(f"{path} has format {config['format']}; this version reads {FORMAT}.")
+    tensors = load_file(path / "weights.safetensors")
+    model = model_class(backbone or _small_backbone(config, path), **config["settings"])
+    model.space = LatentSpace(model.backbone, config["shapes"], config["sequences"])
+    model.space.to(dtype=getattr(torch, config["dtype"]))
+    model._build(config["width"], config["num_outputs"])
+    model.class_names = tuple(config["class_names"]) if config["class_names"] else None
+    for part in PARTS:
+        _load_part(getattr(model, part), tensors, f"{part}.")
+    return model.eval()
+
+
+def _tensors(model: "SURE") -> dict[str, Tensor]:
+    tensors = {}
+    for part in PARTS:
+        for name, value in getattr(model, part).state_dict().items():
+            for key, tensor in _flat(f"{part}.{name}", value):
+                tensors[key] = tensor.detach().cpu().contiguous().clone()
+    return tensors
+
+
+def _flat(name: str, value):
+    """State as named tensors; a module's extra state is a dictionary of tensors."""
+    if isinstance(value, Tensor):
+        yield name, value
+    else:
+        yield from ((f"{name}/{key}", tensor) for key, tensor in value.items())
+
+
+def _load_part(module: nn.Module, tensors: dict[str, Tensor], prefix: str) -> None:
+    state: dict = {}
+    for key, tensor in tensors.items():
+        if not key.startswith(prefix):
+            continue
+        name, _, extra = key.removeprefix(prefix).partition("/")
+        if extra:
+            state.setdefault(name, {})[extra] = tensor
+        else:
+            state[name] = tensor
+    module.load_state_dict(state)
+
+
+def _config(model: "SURE") -> dict:
+    small = type(model.backbone).__name__ if type(model.backbone) in SMALL_BACKBONES.values() else None
+    return {
+        "format": FORMAT,
+        "backbone": small,
+        "backbone_config": model.backbone.config if small else None,
+        "settings": model.settings,
+        "shapes": model.space.shapes,
+        "sequences": sorted(model.space.sequences),
+        "dtype": str(model.space.mean_0.dtype).removeprefix("torch."),
+        "width": model.head.mean.in_features,
+        "num_outputs": model.head.mean.out_features,
+        "class_names": model.class_names,
+    }
+
+
+def _small_backbone(config: dict, path: Path) -> Backbone:
+    if config["backbone"] is None:
+        raise ValueError(
+            f"The model in {path} stands on a backbone of your own: build it, and pass it as "
+            "`SURE.load(path, backbone=...)`. Its weights are in the file."
+        )
+    options = dict(config["backbone_config"])
+    shapes = {name: tuple(shape) for name, shape in options.pop("shapes").items()}
+    return SMALL_BACKBONES[config["backbone"]](shapes, **options)
+
+
+def _write(path: Path, write) -> None:
+    """Write to a temporary name, then rename: a file is there whole or not at all."""
+    temporary = path.with_name(path.name + ".tmp")
+    write(temporary)
+    os.replace(temporary, path)

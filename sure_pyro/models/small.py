@@ -1,0 +1,214 @@
+"""Small trainable backbones, for data without a pretrained model of its own.
+
+`MLPBackbone` gives one latent vector per modality, `TransformerBackbone` one token per time step.
+Both standardise their features by the training rows, and are pretrained on complete rows by
+`pretrain`, after which they are as frozen as any other.
+"""
+
+import copy
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sure_pyro.data import Batch, Standardizer
+from sure_pyro.models.backbone import Backbone
+
+
+class SmallBackbone(Backbone):
+    """What the two have in common: standardised features, and a readout of their own.
+
+    Parameters
+    ----------
+    shapes : dict of tuple
+        Feature shape of each modality, without the batch dimension.
+    num_outputs : int
+        C of the pretraining task.
+    width : int
+        H, the width of the representation.
+    """
+
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]], num_outputs: int, width: int):
+        super().__init__(shapes)
+        self.shapes = {name: tuple(shape) for name, shape in shapes.items()}
+        self.standardizer = Standardizer(self.shapes)
+        self.classifier = nn.Linear(width, num_outputs)
+        self.register_buffer("target_mean", torch.zeros(num_outputs))  # 0 and 1 but for regression
+        self.register_buffer("target_scale", torch.ones(num_outputs))
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Keywords that build the same backbone again."""
+        raise NotImplementedError
+
+    @classmethod
+    def for_data(cls, train: Batch, **options) -> "SmallBackbone":
+        """Build one whose sizes fit the data, with features standardised by its rows.
+
+        Parameters
+        ----------
+        train : Batch
+            Training rows only.
+        **options
+            Of the class.
+        """
+        shapes = {name: tuple(x.shape[1:]) for name, x in train.features.items()}
+        if train.task == "classification":
+            num_outputs = len(train.class_names) if train.class_names else int(train.target.max()) + 1
+        else:
+            num_outputs = train.target.reshape(len(train), -1).shape[1]
+        backbone = cls(shapes, num_outputs, **options)
+        backbone.standardizer.fit(train)
+        if train.task == "regression":
+            y = train.target.reshape(len(train), -1)
+            backbone.target_mean.copy_(y.mean(0))
+            backbone.target_scale.copy_(y.std(0, correction=0).clamp(min=1e-12))
+        dtype = next(iter(train.features.values())).dtype
+        return backbone.to(device=train.available.device, dtype=dtype)
+
+    def forward(self, features: Mapping[str, Tensor], available: Tensor) -> Float[Tensor, "B C"]:
+        """Outputs of the pretraining task: logits, or targets in their units."""
+        output = self.classifier(self.fuse(self.encode(features, available)))
+        return self.target_mean + self.target_scale * output
+
+    @torch.no_grad()
+    def readout(self, width: int) -> nn.Linear:
+        """See `Backbone.readout`."""
+        readout = copy.deepcopy(self.classifier)
+        readout.weight.mul_(self.target_scale.unsqueeze(-1))
+        readout.bias.mul_(self.target_scale).add_(self.target_mean)
+        return readout
+
+
+class MLPBackbone(SmallBackbone):
+    """Linear projectors to latent vectors, two fully connected layers as fusion.
+
+    Parameters
+    ----------
+    shapes, num_outputs
+        As in `SmallBackbone`; features are flattened.
+    latent_size : int
+        D of every modality, or its number of features if that is smaller.
+    width : int
+        H, and the width of the hidden layer.
+    dropout : float
+        While pretraining.
+    """
+
+    def __init__(
+        self, shapes, num_outputs: int, *, latent_size: int = 32, width: int = 64, dropout: float = 0.1
+    ):
+        super().__init__(shapes, num_outputs, width)
+        self.config_options = {"latent_size": latent_size, "width": width, "dropout": dropout}
+        sizes = {name: math.prod(shape) for name, shape in self.shapes.items()}
+        latents = {name: min(latent_size, size) for name, size in sizes.items()}
+        self.projectors = nn.ModuleList(nn.Linear(n, latents[name]) for name, n in sizes.items())
+        self.fusion = nn.Sequential(
+            nn.Linear(sum(latents.values()), width),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(width, width),
+            nn.GELU(),
+        )
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """See `SmallBackbone.config`."""
+        num_outputs = self.classifier.out_features
+        return {"shapes": self.shapes, "num_outputs": num_outputs, **self.config_options}
+
+    def encode(self, features, available) -> dict[str, Tensor]:
+        """See `Backbone.encode`: ``(B, D_i)`` each."""
+        x = self.standardizer(features, available)
+        return {
+            name: project(x[name].flatten(1))
+            for name, project in zip(self.modalities, self.projectors, strict=True)
+        }
+
+    def fuse(self, latents) -> Tensor:
+        """See `Backbone.fuse`."""
+        return self.fusion(torch.cat([latents[name] for name in self.modalities], -1))
+
+
+class TransformerBackbone(SmallBackbone):
+    """One token per time step of a sequence (or per vector), a transformer encoder as fusion.
+
+    A modality of shape ``(L, channels)`` gives latents ``(B, L, D)``, a vector gives ``(B, D)``.
+    Positions and modality embeddings belong to the fusion, so that a latent token does not say
+    where it stands; a learned class token gives the representation.
+
+    Parameters
+    ----------
+    shapes, num_outputs
+        As in `SmallBackbone`; shapes of one or two dimensions.
+    latent_size : int
+        D of every modality.
+    num_layers, num_heads : int
+        Of the encoder.
+    dropout : float
+        While pretraining.
+
+    Raises
+    ------
+    ValueError
+        If a modality has more than two dimensions.
+    """
+
+    def __init__(
+        self,
+        shapes,
+        num_outputs: int,
+        *,
+        latent_size: int = 32,
+        num_layers: int = 2,
+        num_heads: int = 4,
+        dropout: float = 0.1,
+    ):
+        super().__init__(shapes, num_outputs, latent_size)
+        wrong = {name: shape for name, shape in self.shapes.items() if len(shape) not in (1, 2)}
+        if wrong:
+            raise ValueError(f"Modalities must be (features,) or (steps, channels); got {wrong}.")
+        self.config_options = {
+            "latent_size": latent_size,
+            "num_layers": num_layers,
+            "num_heads": num_heads,
+            "dropout": dropout,
+        }
+        lengths = [shape[0] if len(shape) == 2 else 1 for shape in self.shapes.values()]
+        self.projectors = nn.ModuleList(
+            nn.Linear(shape[-1], latent_size) for shape in self.shapes.values()
+        )
+        self.positions = nn.ParameterList(
+            nn.Parameter(0.1 * torch.randn(L, latent_size)) for L in lengths
+        )
+        self.class_token = nn.Parameter(0.1 * torch.randn(1, latent_size))
+        layer = nn.TransformerEncoderLayer(
+            latent_size, num_heads, 2 * latent_size, dropout, batch_first=True
+        )
+        self.encoder = nn.TransformerEncoder(layer, num_layers, enable_nested_tensor=False)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """See `SmallBackbone.config`."""
+        num_outputs = self.classifier.out_features
+        return {"shapes": self.shapes, "num_outputs": num_outputs, **self.config_options}
+
+    def encode(self, features, available) -> dict[str, Tensor]:
+        """See `Backbone.encode`: ``(B, L, D)`` for sequences, ``(B, D)`` for vectors."""
+        x = self.standardizer(features, available)
+        return {
+            name: project(x[name])
+            for name, project in zip(self.modalities, self.projectors, strict=True)
+        }
+
+    def fuse(self, latents) -> Tensor:
+        """See `Backbone.fuse`."""
+        tokens = [
+            (z if z.ndim == 3 else z.unsqueeze(1)) + position
+            for z, position in zip((latents[n] for n in self.modalities), self.positions, strict=True)
+        ]
+        start = self.class_token.expand(tokens[0].shape[0], 1, -1)
+        return self.encoder(torch.cat([start, *tokens], 1))[:, 0]

@@ -1,0 +1,369 @@
+"""`SURE`: a frozen multimodal model that knows how unsure it is when modalities are missing.
+
+Equations 1 to 4 of arXiv 2504.13465 as one Pyro module: frozen projectors give latents, missing
+ones are reconstructed with a location and a scale, the frozen fusion and a trained head turn them
+into a distribution of the target. `predict` carries the scale through to the prediction by a
+first-order Taylor expansion (equation 7), by sampling (equation 10), or both.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sure_pyro.data import Batch
+from sure_pyro.models import saving
+from sure_pyro.models.backbone import Backbone, check_backbone
+from sure_pyro.models.heads import HEADS, Head, Output
+from sure_pyro.models.latents import Latents, LatentSpace, Masks
+from sure_pyro.models.masked import MaskedReconstructor
+from sure_pyro.models.pairwise import PairwiseReconstructor
+from sure_pyro.models.prediction import Prediction
+from sure_pyro.models.program import sample_latents, sample_target
+from sure_pyro.models.reconstructor import LocalPyroModule, LocScale, Reconstructor
+from sure_pyro.propagation import Moments, sampling, taylor
+
+RECONSTRUCTORS: dict[str, type[Reconstructor]] = {
+    "masked": MaskedReconstructor,
+    "pairwise": PairwiseReconstructor,
+}
+HEAD_OF_TASK = {"classification": "categorical", "regression": "gaussian", "multilabel": "multilabel"}
+
+
+class SURE(LocalPyroModule):
+    """p(z_target, y | z_visible) on top of a frozen backbone.
+
+    Parameters
+    ----------
+    backbone : Backbone
+        The pretrained model; it is frozen here. Wrap any ``nn.Module`` with `Backbone.wrap`.
+    reconstructor : {"masked", "pairwise"}
+        Equation 2: see `MaskedReconstructor` and `PairwiseReconstructor`.
+    head : {"gaussian", "categorical", "bernoulli", "multilabel"}, optional
+        Equation 4; by default the one that fits the task of the data.
+    reconstructor_options : dict, optional
+        Keywords of the reconstructor's class, such as ``{"width": 128}``.
+
+    Notes
+    -----
+    Latent sizes, standardisation and number of classes come from the training rows, so the
+    trainable parts exist after `initialize`, which `sure_pyro.fit` calls.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        reconstructor: str = "masked",
+        head: str | None = None,
+        *,
+        reconstructor_options: Mapping | None = None,
+    ):
+        super().__init__()
+        _check_choice("reconstructor", reconstructor, RECONSTRUCTORS)
+        if head is not None:
+            _check_choice("head", head, HEADS)
+        self.backbone = backbone.freeze()
+        self.settings = {
+            "reconstructor": reconstructor,
+            "head": head,
+            "reconstructor_options": dict(reconstructor_options or {}),
+        }
+        self.space: LatentSpace | None = None
+        self.reconstructor: Reconstructor | None = None
+        self.head: Head | None = None
+        self.class_names: tuple[str, ...] | None = None
+
+    # -- construction -----------------------------------------------------------------------------
+
+    @property
+    def initialized(self) -> bool:
+        """Whether the trainable parts exist."""
+        return self.head is not None
+
+    def initialize(self, train: Batch) -> "SURE":
+        """Build the trainable parts from the training rows; a second call changes nothing.
+
+        Parameters
+        ----------
+        train : Batch
+            With targets. Only its available entries are looked at.
+
+        Raises
+        ------
+        ValueError
+            If modalities or targets do not fit the backbone or the head, or if the backbone mixes
+            rows or modalities (see `check_backbone`).
+        """
+        if self.initialized:
+            return self
+        self._check_modalities(train)
+        if train.target is None:
+            raise ValueError("`train` has no targets: give `target` to `sp.from_arrays`.")
+        check_backbone(self.backbone, *_some_rows(train))
+        self.space = LatentSpace.fit(self.backbone, train)
+        self._build(self._representation_width(train), self._num_outputs(train))
+        self.class_names = train.class_names
+        self.head.start_from(self.backbone.readout(self.head.mean.in_features), train.target)
+        return self
+
+    def _build(self, width: int, num_outputs: int) -> None:
+        """Make reconstructor and head for an existing latent space, on its device and dtype."""
+        reference = self.space.mean_0
+        kind, options = self.settings["reconstructor"], self.settings["reconstructor_options"]
+        self.reconstructor = RECONSTRUCTORS[kind](self.space.shapes, **options).to(reference)
+        self.head = HEADS[self.settings["head"]](width, num_outputs).to(reference)
+
+    def _num_outputs(self, train: Batch) -> int:
+        name = self.settings["head"] or HEAD_OF_TASK[train.task]
+        self.settings["head"] = name
+        if name == "categorical":
+            if train.task != "classification":
+                raise ValueError(f"head='categorical' needs integer classes; the task is {train.task!r}.")
+            return len(train.class_names) if train.class_names else int(train.target.max()) + 1
+        return train.target.reshape(len(train), -1).shape[1]
+
+    def _representation_width(self, train: Batch) -> int:
+        return self.space.fuse(*_values_and_padding(self.encode(train[:2]))).shape[-1]
+
+    def _check_modalities(self, batch: Batch) -> None:
+        if batch.modalities != self.backbone.modalities:
+            raise ValueError(
+                f"The model was made for the modalities {self.backbone.modalities}, in this order; "
+                f"the data has {batch.modalities}."
+            )
+
+    def _require_initialized(self) -> None:
+        if not self.initialized:
+            raise ValueError("The model has no trainable parts yet: call `sp.fit(model, train, val)`.")
+
+    # -- the program ------------------------------------------------------------------------------
+
+    def encode(self, batch: Batch) -> Latents:
+        """Frozen projectors, equation 1: standardised latents and what is recorded of them."""
+        self._check_modalities(batch)
+        return self.space.encode(batch)
+
+    def reconstruct(self, latents: Latents, visible: Masks) -> dict[str, LocScale]:
+        """Location and scale of every modality given what is visible, equation 2."""
+        return self.reconstructor(latents.values, visible)
+
+    @staticmethod
+    def fill(
+        latents: Latents, visible: Masks, loc: Mapping[str, Tensor]
+    ) -> dict[str, Float[Tensor, "B _ _"]]:
+        """What the fusion sees, equation 3: ``zt_i = z_i if v_i else mu_i``."""
+        return {
+            name: torch.where(visible[name].unsqueeze(-1), latents.values[name], mu)
+            for name, mu in loc.items()
+        }
+
+    def respond(self, zt: Mapping[str, Tensor], exists: Mapping[str, Tensor]) -> Output:
+        """Head on the fused representation, equation 4: h = omega(zt), Head(g(h))."""
+        return self.head(self.space.fuse(zt, exists))
+
+    def forward(
+        self,
+        latents: Latents,
+        visible: Masks,
+        reconstruction: Mapping[str, LocScale] | None = None,
+        *,
+        plug_in: bool = True,
+    ) -> Tensor:
+        """The whole program: sites ``z_<modality>`` and ``y``.
+
+        Parameters
+        ----------
+        latents : Latents
+        visible : dict of bool Tensor, shapes ``(B, L_i)``
+        reconstruction : dict of LocScale, optional
+            Of these very arguments, where the caller has it already.
+        plug_in : bool
+            True: the fusion sees the reconstructed mean (equation 3). False: it sees the latents
+            as drawn, which is the generative program that the sampling road follows (equation 10).
+
+        Returns
+        -------
+        Tensor
+            The value of ``y``.
+        """
+        if reconstruction is None:
+            reconstruction = self.reconstruct(latents, visible)
+        drawn = sample_latents(latents, visible, reconstruction)
+        loc = {name: r.loc for name, r in reconstruction.items()} if plug_in else drawn
+        output = self.respond(self.fill(latents, visible, loc), latents.exists(visible))
+        return sample_target(self.head, output, latents.target)
+
+    # -- prediction -------------------------------------------------------------------------------
+
+    def propagation_problem(
+        self, latents: Latents, visible: Masks, reconstruction: Mapping[str, LocScale]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Mean and variance of what enters the fusion: zt, and sigma^2 where it is reconstructed.
+
+        Returns
+        -------
+        mean, variance : dict of Tensor
+            For `sure_pyro.propagation`: `mean` also holds the tokens that exist, under
+            ``("exists", name)``, for padded sequences; they are known exactly.
+        """
+        missing = latents.missing(visible)
+        loc = {name: r.loc for name, r in reconstruction.items()}
+        mean: dict = self.fill(latents, visible, loc)
+        variance = {
+            name: r.scale.square() * missing[name].unsqueeze(-1) for name, r in reconstruction.items()
+        }
+        exists = latents.exists(visible)
+        mean.update({f"{name}{_EXISTS}": exists[name] for name in latents.padding})
+        return mean, variance
+
+    def respond_to(self, mean: Mapping[str, Tensor]) -> Output:
+        """`respond`, on the dictionary that `propagation_problem` gives."""
+        exists = {k.removesuffix(_EXISTS): e for k, e in mean.items() if k.endswith(_EXISTS)}
+        return self.respond({name: mean[name] for name in self.space.shapes}, exists)
+
+    def taylor(self, latents: Latents, visible: Masks, reconstruction) -> Moments:
+        """First-order propagation, equations 7 and 8, on the scale of the head (not in units)."""
+        mean, variance = self.propagation_problem(latents, visible, reconstruction)
+        return taylor(self.respond_to, mean, variance)
+
+    @torch.no_grad()
+    def predict(
+        self,
+        batch: Batch,
+        propagate: Literal["taylor", "sampling", "both", "none"] = "taylor",
+        *,
+        num_samples: int = 1000,
+        seed: int = 0,
+    ) -> Prediction:
+        """Predict, and say how unsure the prediction is and because of what.
+
+        Parameters
+        ----------
+        batch : Batch
+            Visible is what is available.
+        propagate : {"taylor", "sampling", "both", "none"}
+            How the reconstruction variance reaches the output: equation 7, equation 10, both, or
+            not at all (the point prediction with the head's own variance).
+        num_samples : int
+            Of the sampling road.
+        seed : int
+            Of the sampling road; the same seed gives the same result.
+
+        Returns
+        -------
+        Prediction
+
+        Raises
+        ------
+        ValueError
+            If the model is not fitted, the modalities differ from the model's, or `propagate` is
+            none of the choices.
+        """
+        self._require_initialized()
+        _check_choice("propagate", propagate, ("taylor", "sampling", "both", "none"))
+        mode, _ = self.training, self.eval()
+        try:
+            latents = self.encode(batch)
+            visible = latents.available
+            reconstruction = self.reconstruct(latents, visible)
+            problem = self.propagation_problem(latents, visible, reconstruction)
+            moments: dict[str, Moments] = {"none": self._point(problem[0])}
+            if propagate in ("taylor", "both"):
+                moments["taylor"] = taylor(self._in_units, *problem)
+            if propagate in ("sampling", "both"):
+                moments["sampling"] = sampling(
+                    self._in_units_and_probabilities, *problem, num_samples=num_samples, seed=seed
+                )
+        finally:
+            self.train(mode)
+        return Prediction.collect(self, batch, moments, reconstruction)
+
+    def _in_units(self, mean: Mapping[str, Tensor]) -> Output:
+        return self.head.in_units(self.respond_to(mean))
+
+    def _in_units_and_probabilities(self, mean: Mapping[str, Tensor]) -> Output:
+        """Outputs and, behind them, class probabilities: E[softmax] comes from the same draws."""
+        output = self.respond_to(mean)
+        probabilities = self.head.probabilities(output)
+        units = self.head.in_units(output)
+        if probabilities is None:
+            return units
+        known = torch.zeros_like(probabilities)
+        return Output(
+            torch.cat([units.mean, probabilities], -1), torch.cat([units.variance, known], -1)
+        )
+
+    def _point(self, mean: Mapping[str, Tensor]) -> Moments:
+        output = self._in_units(mean)
+        return Moments(mean=output.mean, sources={"head": output.variance})
+
+    # -- files ------------------------------------------------------------------------------------
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted model to a directory: settings as JSON, weights as safetensors.
+
+        Parameters
+        ----------
+        path : path
+            A directory; made if it is not there.
+
+        Raises
+        ------
+        ValueError
+            If the model is not fitted.
+        """
+        self._require_initialized()
+        saving.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path, backbone: Backbone | None = None) -> "SURE":
+        """Read what `save` wrote; predictions are the same, bit for bit.
+
+        Parameters
+        ----------
+        path : path
+            The directory.
+        backbone : Backbone, optional
+            Needed for a backbone of your own: the same architecture; its weights are in the file.
+
+        Raises
+        ------
+        ValueError
+            If the backbone is needed and not given, or the format is of another version.
+        """
+        return saving.load(cls, path, backbone)
+
+    def __repr__(self) -> str:
+        """What is pretrained, what is frozen, what is trained."""
+        lines = [f"SURE on {type(self.backbone).__name__} (pretrained, frozen)"]
+        if not self.initialized:
+            return lines[0] + f", {self.settings['reconstructor']} reconstructor: not fitted yet"
+        for name, (L, D) in self.space.shapes.items():
+            lines.append(f"  {name}: latent " + (f"{L} x {D}" if name in self.space.sequences else f"{D}"))
+        for part in ("backbone", "reconstructor", "head"):
+            module = getattr(self, part)
+            count = sum(p.numel() for p in module.parameters())
+            trained = any(p.requires_grad for p in module.parameters())
+            kind = type(module).__name__
+            lines.append(f"  {part}: {kind}, {count:,} parameters, {'trained' if trained else 'frozen'}")
+        return "\n".join(lines)
+
+
+_EXISTS = "|exists"
+
+
+def _check_choice(argument: str, value: str, choices) -> None:
+    if value not in choices:
+        raise ValueError(f"`{argument}` must be one of {list(choices)}; got {value!r}.")
+
+
+def _some_rows(batch: Batch):
+    few = batch[:4]
+    return few.features, few.available
+
+
+def _values_and_padding(latents: Latents):
+    return latents.values, latents.padding

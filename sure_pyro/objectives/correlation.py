@@ -1,0 +1,64 @@
+"""The Pearson correlation of uncertainty and error as a loss, equation 5 (arXiv 2504.13465)."""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+
+def pearson(
+    u: Float[Tensor, "..."], e: Float[Tensor, "..."], mask: Bool[Tensor, "..."] | None = None
+) -> Float[Tensor, ""]:
+    r"""Pearson correlation over the entries where `mask` is true, equation 5.
+
+    .. math:: \rho(u, e) = \frac{\operatorname{cov}(u, e)}{\operatorname{sd}(u)\,\operatorname{sd}(e)}
+
+    It sees neither scale nor offset: :math:`\rho(a + b u, e) = \rho(u, e)` for b > 0. It can rank
+    uncertainties, never calibrate them, and it estimates a correlation with a standard deviation
+    of about ``1 / sqrt(B)``: 0.38 at 8 rows, 0.06 at 256.
+
+    Parameters
+    ----------
+    u, e : Tensor
+        Uncertainties and errors, of one shape.
+    mask : bool Tensor, optional
+        Entries that count; the others have no influence, NaN included.
+
+    Returns
+    -------
+    Tensor, scalar in [-1, 1]
+        At least float32. Where `u` or `e` is constant, or fewer than two entries count, the
+        correlation is not defined: the result is 0 and its gradient is 0.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+    """
+    if u.shape != e.shape or (mask is not None and mask.shape != u.shape):
+        shapes = [tuple(x.shape) for x in (u, e, mask) if x is not None]
+        raise ValueError(f"`u`, `e` and `mask` need one shape; got {shapes}.")
+    if mask is None:
+        mask = torch.ones_like(u, dtype=torch.bool)
+    if u.dtype in (torch.float16, torch.bfloat16):
+        u, e = u.float(), e.float()  # squares of small variances vanish in half precision
+    n = mask.sum().clamp(min=1)
+    du, spread_u = _centred(u, mask, n)
+    de, spread_e = _centred(e, mask, n)
+    defined = (spread_u > 0) & (spread_e > 0)
+    one = torch.ones_like(spread_u)
+    # The inner `where` keeps the undefined branch out of the gradient as well as out of the value.
+    sd_u = torch.where(defined, spread_u, one).sqrt()
+    sd_e = torch.where(defined, spread_e, one).sqrt()
+    cov = (du * de).sum() / n
+    return torch.where(defined, cov / (sd_u * sd_e), torch.zeros_like(cov))
+
+
+def _centred(x: Tensor, mask: Tensor, n: Tensor) -> tuple[Tensor, Tensor]:
+    """Deviations from the mean, and their variance; 0 where that is nothing but rounding."""
+    x = torch.where(mask, x, torch.zeros_like(x))
+    scale = x.detach().abs().amax().clamp(min=torch.finfo(x.dtype).tiny) if x.numel() else x.sum()
+    x = x / scale  # the correlation does not see it; squares can not under- or overflow
+    deviation = torch.where(mask, x - x.sum() / n, torch.zeros_like(x))
+    variance = deviation.square().sum() / n
+    rounding = (8 * torch.finfo(x.dtype).eps) ** 2
+    return deviation, torch.where(variance > rounding, variance, torch.zeros_like(variance))

@@ -1,0 +1,152 @@
+"""`fit`: both phases of SURE with defaults that work, or one joint phase."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+from lightning_fabric import Fabric
+
+from sure_pyro.data import Batch
+from sure_pyro.models import SURE, Latents
+from sure_pyro.models.latents import Masks, hide
+from sure_pyro.objectives import CorrelationELBO, preset
+from sure_pyro.objectives.presets import DEFAULT_WEIGHT, Unchanged
+from sure_pyro.training.checkpoint import Progress, read_progress
+from sure_pyro.training.history import History
+from sure_pyro.training.loop import Settings, run_phase
+from sure_pyro.training.steps import HeadStep, JointStep, ReconstructionStep, Step
+
+PHASES: dict[str, type[Step]] = {
+    step.name: step for step in (ReconstructionStep, HeadStep, JointStep)
+}
+DEFAULTS = {
+    "reconstruction": Settings(epochs=150, lr=2e-3),
+    "head": Settings(epochs=40, lr=1e-3, patience=10),
+    "joint": Settings(epochs=150, lr=2e-3),
+}
+VALIDATION_DRAWS = 3  # masks per validation row: the best epoch should not hang on one draw
+
+
+def fit(
+    model: SURE,
+    train: Batch,
+    validation: Batch | None = None,
+    objective: str | CorrelationELBO = "elbo+pcc",
+    *,
+    phases: tuple[Literal["reconstruction", "head", "joint"], ...] = ("reconstruction", "head"),
+    weight: float = DEFAULT_WEIGHT,
+    seed: int = 0,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    lr: float | None = None,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
+    progress_bar: bool = True,
+    fabric: Fabric | None = None,
+) -> History:
+    """Train the reconstructors (phase 1) and the head (phase 2), or both jointly.
+
+    Parameters
+    ----------
+    model : SURE
+        Initialised here if it is not.
+    train : Batch
+        With targets. Modalities may be missing.
+    validation : Batch, optional
+        Chooses the best epoch. By default a fifth of `train` is held out, whole groups where there
+        are groups; hand over groups that do not occur in `train` where the test brings new ones.
+    objective : {"elbo+pcc", "elbo", "sure"} or CorrelationELBO
+        Equation 6; see `sure_pyro.objectives.preset`.
+    phases : tuple of {"reconstruction", "head", "joint"}
+        In the order in which they are run.
+    weight : float
+        Lambda, for the presets.
+    seed : int
+        Of initial weights, mini-batches, masks and dropout. The global generator is left as it was.
+    epochs, batch_size, lr : optional
+        For all phases, instead of the defaults of each.
+    checkpoint : path, optional
+        A file that is written after every epoch, and from which `resume` goes on.
+    resume : bool
+        Go on from `checkpoint` if it exists; the result equals that of an uninterrupted run.
+    progress_bar : bool
+    fabric : Fabric, optional
+        For other devices, precisions or several processes; the default is one process on the
+        device that the data is on.
+
+    Returns
+    -------
+    History
+        If interrupted by hand, with ``interrupted = True``; the model then holds the best weights
+        so far.
+
+    Raises
+    ------
+    ValueError
+        If data and model do not fit together, or no row has two modalities to learn from.
+    TrainingDiverged
+        If the loss is not finite; the best weights so far are kept.
+    """
+    unknown = [phase for phase in phases if phase not in PHASES]
+    if unknown or not phases:
+        raise ValueError(f"`phases` must name phases of {list(PHASES)}; got {tuple(phases)}.")
+    if validation is None:
+        train, validation = train.split((0.8, 0.2), seed=seed)
+    checkpoint = None if checkpoint is None else Path(checkpoint)
+    before = read_progress(checkpoint) if resume and checkpoint and checkpoint.exists() else None
+    history = before.history if before else History()
+    fabric = fabric or Fabric(accelerator=train.available.device.type, devices=1)
+    with _own_randomness(seed):
+        model.initialize(train)
+        latents, held_out = model.encode(train), _repeated(model.encode(validation))
+        _check_trainable(latents)
+        masks = hide(held_out, torch.Generator().manual_seed(seed))
+        try:
+            for phase in phases:
+                if before and before.phase != phase and phase in history.best:
+                    continue  # finished before the interruption
+                resumed, before = (before, None) if before and before.phase == phase else (None, before)
+                step = PHASES[phase](model, *_objective(objective, weight))
+                settings = _settings(phase, epochs=epochs, batch_size=batch_size, lr=lr)
+                run_phase(
+                    step, latents, held_out, masks, settings, fabric, history,
+                    checkpoint=checkpoint, resume=resumed, progress_bar=progress_bar,
+                )  # fmt: skip
+        except KeyboardInterrupt:
+            history.interrupted = True
+    model.eval()
+    return history
+
+
+def _settings(phase: str, **changes) -> Settings:
+    return replace(DEFAULTS[phase], **{k: v for k, v in changes.items() if v is not None})
+
+
+def _objective(objective: str | CorrelationELBO, weight: float):
+    if isinstance(objective, CorrelationELBO):
+        return objective, Unchanged
+    return preset(objective, weight)
+
+
+def _repeated(latents: Latents) -> Latents:
+    return latents[torch.arange(len(latents)).repeat(VALIDATION_DRAWS)]
+
+
+def _check_trainable(latents: Latents) -> None:
+    present = torch.stack([a.any(-1) for a in latents.available.values()], -1).sum(-1)
+    if not (present >= 2).any():
+        raise ValueError(
+            "No row of `train` has two modalities, so there is nothing to hide and to learn from. "
+            "Reconstruction needs rows in which modalities occur together."
+        )
+
+
+@contextmanager
+def _own_randomness(seed: int) -> Iterator[None]:
+    """Seed the global generators for a while, and leave them as they were."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield

@@ -1,0 +1,193 @@
+"""The one training loop: mini-batches, validation, early stopping, checkpoints."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from sure_pyro.models import Latents
+from sure_pyro.models.latents import Masks, hide
+from sure_pyro.training.checkpoint import (
+    Progress,
+    load_checkpoint,
+    load_trained_state,
+    save_checkpoint,
+    trained_state,
+)
+from sure_pyro.training.history import History
+from sure_pyro.training.steps import Step
+
+VALIDATION_ROWS = 1024  # rows per validation pass
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss was not finite. The model holds the best weights up to then."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a phase is trained.
+
+    Attributes
+    ----------
+    epochs : int
+        At most.
+    lr : float
+        Of AdamW, falling to zero over the epochs along a cosine.
+    batch_size : int
+    weight_decay : float
+    patience : int
+        Epochs without a better validation loss after which the phase ends.
+    max_norm : float
+        Gradients are clipped to it.
+    """
+
+    epochs: int
+    lr: float
+    batch_size: int = 128
+    weight_decay: float = 1e-4
+    patience: int = 30
+    max_norm: float = 5.0
+
+    def lr_at(self, epoch: int) -> float:
+        """Learning rate of an epoch: a function of its number, so that resuming needs no state."""
+        return self.lr * 0.5 * (1 + math.cos(math.pi * epoch / self.epochs))
+
+
+def run_phase(
+    step: Step,
+    train: Latents,
+    validation: Latents,
+    validation_masks: Masks,
+    settings: Settings,
+    fabric: Fabric,
+    history: History,
+    *,
+    checkpoint: Path | None = None,
+    resume: Progress | None = None,
+    progress_bar: bool = True,
+) -> History:
+    """Train one phase, and leave the weights of its best validation epoch in the model.
+
+    Parameters
+    ----------
+    step : Step
+    train, validation : Latents
+    validation_masks : dict of bool Tensor
+        What is visible of `validation`; the same for every epoch.
+    settings : Settings
+    fabric : Fabric
+        Device, precision and processes.
+    history : History
+        Is added to.
+    checkpoint : Path, optional
+        Written after every epoch.
+    resume : Progress, optional
+        Of that checkpoint, to go on from it.
+    progress_bar : bool
+
+    Raises
+    ------
+    TrainingDiverged
+        If a loss is not finite; the message says where and what to try.
+    KeyboardInterrupt
+        Passed on, after the best weights are back in the model.
+    """
+    optimizer = torch.optim.AdamW(step.parameters_to_train(), weight_decay=settings.weight_decay)
+    wrapped, optimizer = fabric.setup(step, optimizer)
+    if resume is None:
+        progress = Progress(step.name, history=history)
+        progress.best_value = evaluate(wrapped, step, validation, validation_masks)["selection"]
+        best = trained_state(step)
+    else:
+        progress, history = resume, resume.history
+        best = load_checkpoint(checkpoint, step, optimizer)
+    history.best.setdefault(step.name, -1)
+    epochs = range(progress.epoch, settings.epochs)
+    bar = tqdm(epochs, desc=step.name, disable=not progress_bar, initial=progress.epoch)
+    try:
+        for epoch in bar:
+            step.elbo.progress = epoch / settings.epochs
+            means = _one_epoch(wrapped, step, train, optimizer, settings, epoch, fabric)
+            measured = evaluate(wrapped, step, validation, validation_masks)
+            history.records.append(_record(step.name, epoch, settings.lr_at(epoch), means, measured))
+            if measured["selection"] < progress.best_value:
+                progress.best_value, progress.stale = measured["selection"], 0
+                history.best[step.name], best = epoch, trained_state(step)
+            else:
+                progress.stale += 1
+            progress.epoch = epoch + 1
+            progress.finished = progress.stale > settings.patience or epoch + 1 == settings.epochs
+            bar.set_postfix(_postfix(measured))
+            if checkpoint is not None:
+                save_checkpoint(checkpoint, progress, step, best, optimizer)
+            if progress.finished:
+                break
+    finally:  # also when interrupted or diverged: never lose what is fitted
+        bar.close()
+        load_trained_state(step, best)
+        step.eval()
+    return history
+
+
+def _one_epoch(
+    wrapped, step: Step, train: Latents, optimizer, settings: Settings, epoch: int, fabric: Fabric
+) -> dict[str, float]:
+    """Mean of the loss and its terms over the mini-batches of one epoch."""
+    wrapped.train()
+    for group in optimizer.param_groups:
+        group["lr"] = settings.lr_at(epoch)
+    collected = []
+    for rows in torch.randperm(len(train)).split(settings.batch_size):
+        batch = train[rows]
+        loss = wrapped(batch, hide(batch))
+        if not torch.isfinite(loss):
+            raise TrainingDiverged(
+                f"The loss of phase {step.name!r} is {loss.item()} in epoch {epoch}. The weights of "
+                "the best epoch so far are kept. Try a smaller `lr`, or look for extreme values in "
+                "the features."
+            )
+        optimizer.zero_grad()
+        fabric.backward(loss)
+        fabric.clip_gradients(step, optimizer, max_norm=settings.max_norm, error_if_nonfinite=False)
+        optimizer.step()
+        collected.append({"loss": loss.detach(), **step.terms})
+    return _means(collected)
+
+
+@torch.no_grad()
+def evaluate(wrapped, step: Step, validation: Latents, masks: Masks) -> dict[str, float]:
+    """Loss, its terms and the selection loss on validation rows with fixed masks."""
+    wrapped.eval()
+    collected = []
+    for rows in torch.arange(len(validation)).split(VALIDATION_ROWS):
+        visible = {name: v[rows] for name, v in masks.items()}
+        loss = wrapped(validation[rows], visible)
+        collected.append({"loss": loss, "selection": step.selection_loss(loss), **step.terms})
+    return _means(collected)
+
+
+def _means(collected: Iterable[dict[str, Tensor]]) -> dict[str, float]:
+    collected = list(collected)
+    return {key: torch.stack([c[key] for c in collected]).mean().item() for key in collected[0]}
+
+
+def _record(phase: str, epoch: int, lr: float, train: dict, validation: dict) -> dict:
+    record = {"phase": phase, "epoch": epoch, "lr": lr}
+    record |= {f"train/{k}": v for k, v in train.items()}
+    return record | {f"validation/{k}": v for k, v in validation.items()}
+
+
+def _postfix(measured: dict[str, float]) -> dict[str, str]:
+    """Numbers a person wants to watch: validation loss, error, correlation."""
+    shown = {"loss": f"{measured['loss']:.3f}"}
+    for short in ("mse", "rho"):
+        values = [v for k, v in measured.items() if k.startswith(f"{short}/")]
+        if values:
+            shown[short] = f"{sum(values) / len(values):.2f}"
+    return shown

@@ -1,0 +1,174 @@
+"""One training step for each phase: an ``nn.Module`` whose forward pass returns the loss.
+
+The reconstruction is computed once, outside the traces, and handed to model and guide alike: the
+effect handlers see only the sample statements, and the step costs what its network costs.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+
+import torch
+from pyro.poutine.messenger import Messenger
+from torch import Tensor, nn
+
+from sure_pyro.guides import ReconstructorGuide
+from sure_pyro.models import SURE, Latents, Output
+from sure_pyro.models.latents import Masks
+from sure_pyro.models.program import sample_latents, sample_target
+from sure_pyro.objectives import CorrelationELBO, FixedScale
+
+
+class Step(nn.Module, ABC):
+    """A phase of the training.
+
+    Parameters
+    ----------
+    model : SURE
+        Initialised.
+    elbo : CorrelationELBO
+        Equation 6.
+    handler : type of Messenger
+        Effect handler under which the model runs.
+
+    Attributes
+    ----------
+    terms : dict of str to Tensor
+        What the history keeps of the last forward pass.
+    """
+
+    name: str
+
+    def __init__(self, model: SURE, elbo: CorrelationELBO, handler: type[Messenger]):
+        super().__init__()
+        self.model = model
+        self.elbo = elbo
+        self.handler = handler
+        self.guide = ReconstructorGuide()
+        self.terms: dict[str, Tensor] = {}
+
+    @abstractmethod
+    def trained(self) -> tuple[nn.Module, ...]:
+        """The parts of the model that this phase trains."""
+
+    def parameters_to_train(self) -> Iterator[nn.Parameter]:
+        """Their parameters."""
+        return (p for module in self.trained() for p in module.parameters())
+
+    def selection_loss(self, loss: Tensor) -> Tensor:
+        """What the best epoch is chosen by, given the validation loss.
+
+        The likelihood where there is one: a correlation on few validation rows is noisy. Under a
+        fixed scale the likelihood does not see the variance, so there the whole loss decides.
+        """
+        return loss if self.handler is FixedScale else -self.elbo.terms["elbo"]
+
+
+class ReconstructionStep(Step):
+    """Phase 1: reconstructors against what was hidden, equation 6 over the sites ``z_*``."""
+
+    name = "reconstruction"
+
+    def trained(self) -> tuple[nn.Module, ...]:
+        """See `Step.trained`."""
+        return (self.model.reconstructor,)
+
+    def forward(self, latents: Latents, visible: Masks) -> Tensor:
+        """Loss of a batch."""
+        r = self.model.reconstruct(latents, visible)
+        with self.handler():
+            loss = self.elbo.differentiable_loss(sample_latents, self.guide, latents, visible, r)
+        self.terms = self.elbo.terms | squared_errors(latents, visible, r)
+        return loss
+
+
+class HeadStep(Step):
+    """Phase 2: the head on reconstructed inputs, with the reconstructors frozen.
+
+    Scored is what will be reported, the *total* variance of equation 8: the propagated variance
+    enters as a constant, and the head's own variance learns what is left. A head that is scored
+    alone on reconstructed inputs learns the effect of the reconstruction error as if it were its
+    own, and the sum then counts it twice.
+
+    Parameters
+    ----------
+    model, elbo, handler
+        As in `Step`.
+    total_variance : bool
+        False scores the head alone, as the paper does.
+    """
+
+    name = "head"
+
+    def __init__(self, model, elbo, handler, total_variance: bool = True):
+        super().__init__(model, elbo, handler)
+        self.total_variance = total_variance
+
+    def trained(self) -> tuple[nn.Module, ...]:
+        """See `Step.trained`."""
+        return (self.model.head,)
+
+    def forward(self, latents: Latents, visible: Masks) -> Tensor:
+        """Loss of a batch."""
+        with torch.no_grad():
+            r = self.model.reconstruct(latents, visible)
+            zt = self.model.fill(latents, visible, {name: x.loc for name, x in r.items()})
+            h = self.model.space.fuse(zt, latents.exists(visible) if latents.padding else None)
+        output = self.model.head(h)
+        if self.total_variance:
+            output = with_propagated(self.model, output, latents, visible, r)
+        with self.handler():
+            loss = self.elbo.differentiable_loss(
+                sample_target, no_guide, self.model.head, output, latents.target
+            )
+        self.terms = dict(self.elbo.terms)
+        return loss
+
+
+class JointStep(Step):
+    """Both at once: gradients of the task reach the reconstructors through the frozen fusion."""
+
+    name = "joint"
+
+    def trained(self) -> tuple[nn.Module, ...]:
+        """See `Step.trained`."""
+        return (self.model.reconstructor, self.model.head)
+
+    def forward(self, latents: Latents, visible: Masks) -> Tensor:
+        """Loss of a batch."""
+        r = self.model.reconstruct(latents, visible)
+        zt = self.model.fill(latents, visible, {name: x.loc for name, x in r.items()})
+        output = self.model.respond(zt, latents.exists(visible) if latents.padding else {})
+        output = with_propagated(self.model, output, latents, visible, r)
+        with self.handler():
+            loss = self.elbo.differentiable_loss(
+                self._program, self.guide, latents, visible, r, output
+            )
+        self.terms = self.elbo.terms | squared_errors(latents, visible, r)
+        return loss
+
+    def _program(self, latents, visible, reconstruction, output) -> None:
+        sample_latents(latents, visible, reconstruction)
+        sample_target(self.model.head, output, latents.target)
+
+
+def no_guide(*args) -> None:
+    """Guide of a program without latent variables."""
+
+
+def with_propagated(model: SURE, output: Output, latents: Latents, visible: Masks, r) -> Output:
+    """Add the propagated variance to the head's, equation 8; as a constant, without gradients."""
+    detached = {name: type(x)(*(t.detach() for t in x)) for name, x in r.items()}
+    propagated = model.taylor(latents, visible, detached)
+    from_latents = [v for source, v in propagated.sources.items() if source != "head"]
+    return Output(output.mean, output.variance + sum(from_latents))
+
+
+@torch.no_grad()
+def squared_errors(latents: Latents, visible: Masks, reconstruction) -> dict[str, Tensor]:
+    """Mean squared error over what was hidden, per modality, in units of the latent's variance."""
+    errors = {}
+    for name, (loc, _) in reconstruction.items():
+        hidden = latents.available[name] & ~visible[name]  # (B, L)
+        e = (latents.values[name] - loc).square().mean(-1)
+        errors[f"mse/z_{name}"] = (e * hidden).sum() / hidden.sum().clamp(min=1)
+    return errors
