@@ -1,0 +1,23 @@
+"""Propagation: carry a latent variance through any torch function, by two independent roads.
+
+`taylor` and `sampling` take the same arguments and return the same `Moments`, so
+`cross_check` is all it takes to see whether to believe them. This room imports torch only and
+works with any function of a dictionary of tensors whose rows are independent.
+"""
+
+from sure_pyro.propagation.check import CrossCheck, assert_agree, cross_check
+from sure_pyro.propagation.covariance import FullCovariance, LowRankCovariance
+from sure_pyro.propagation.moments import Moments
+from sure_pyro.propagation.sampling import sampling
+from sure_pyro.propagation.taylor import taylor
+
+__all__ = [
+    "Moments",
+    "taylor",
+    "sampling",
+    "cross_check",
+    "assert_agree",
+    "CrossCheck",
+    "FullCovariance",
+    "LowRankCovariance",
+]

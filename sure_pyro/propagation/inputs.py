@@ -1,0 +1,266 @@
+"""The public door of every road: check what came, and call the function on some of the rows.
+
+A road sees a function of a dictionary of latents. A plain Tensor becomes the dictionary
+``{"input": ...}``; a latent without a variance is known exactly and only carried along; a
+function with noise of its own returns a pair, whose second part is that noise's variance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from sure_pyro.propagation.covariance import Covariance, as_covariance, row_list
+from sure_pyro.propagation.moments import INTERACTION, TOTAL
+
+Function: TypeAlias = Callable[[Any], Tensor | tuple[Tensor, Tensor]]
+Mean: TypeAlias = Tensor | Mapping[str, Tensor]
+Variance: TypeAlias = Tensor | Covariance | Mapping[str, Tensor | Covariance]
+Output: TypeAlias = tuple[Tensor, Tensor | None]
+
+SINGLE = "input"
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """A function with the mean of each latent and the covariance of the uncertain ones."""
+
+    fn: Function
+    latents: dict[str, Tensor]
+    covariances: dict[str, Covariance]
+    single: bool
+    dtype: torch.dtype  # of the uncertain latents, and of the result
+
+    def __len__(self) -> int:
+        return next(iter(self.latents.values())).shape[0]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the latents are."""
+        return next(iter(self.latents.values())).device
+
+    def active(self) -> dict[str, Tensor]:
+        """Rows (B,) in which each source is uncertain."""
+        return {name: covariance.active() for name, covariance in self.covariances.items()}
+
+    def num_uncertain(self) -> Tensor:
+        """How many sources are uncertain in each row (B,)."""
+        count = torch.zeros(len(self), dtype=torch.long, device=self.device)
+        for rows in self.active().values():
+            count = count + rows
+        return count
+
+    def rows(self, index: Tensor) -> Inputs:
+        """Take some of the rows; sources certain in all of these only ride along."""
+        if len(index) == len(self):
+            kept, latents = self.covariances, self.latents
+        else:
+            kept = {name: c.rows(index) for name, c in self.covariances.items()}
+            latents = {name: z[index] for name, z in self.latents.items()}
+        uncertain = {name: c for name, c in kept.items() if c.active().any()}
+        return replace(self, latents=latents, covariances=uncertain)
+
+    def evaluate(self, latents: dict[str, Tensor]) -> Output:
+        """Call the function; return its (mean, noise variance or None), each (B, C)."""
+        rows = next(iter(latents.values())).shape[0]
+        result = self.fn(latents[SINGLE]) if self.single else self.fn(latents)
+        y, noise = result if isinstance(result, tuple) else (result, None)
+        _check_output("output", y, rows)
+        # Under autocast the function may answer in half precision: sums are made in the
+        # precision of the latents.
+        if noise is None:
+            return y.to(self.dtype), None
+        _check_output("noise variance", noise, rows)
+        if noise.shape != y.shape:
+            raise ValueError(
+                "`fn` returned a mean and a noise variance of different shapes, "
+                f"{tuple(y.shape)} and {tuple(noise.shape)}; both must be (B, C)."
+            )
+        return y.to(self.dtype), noise.to(self.dtype)
+
+
+def prepare(fn: Function, mean: Mean, variance: Variance, reserved: tuple[str, ...]) -> Inputs:
+    """Check the arguments of a road and bring them into one form.
+
+    Raises
+    ------
+    TypeError
+        If `fn` cannot be called, or latents are not tensors.
+    ValueError
+        If names, shapes, dtypes or values do not fit; the message says which and what to do.
+    """
+    if not callable(fn):
+        raise TypeError(f"`fn` must be callable; got {type(fn).__name__}.")
+    single = isinstance(mean, Tensor)
+    latents = {SINGLE: mean} if isinstance(mean, Tensor) else dict(mean)
+    spread = dict(variance) if isinstance(variance, Mapping) else {SINGLE: variance}
+    _check_names(latents, spread, single, isinstance(variance, Mapping), reserved)
+    latents = {name: _own(z) for name, z in latents.items()}
+    _check_latents(latents, spread)
+    covariances = {name: as_covariance(name, spread[name], latents[name]) for name in spread}
+    return Inputs(fn, latents, covariances, single, _dtype(latents, spread))
+
+
+def _dtype(latents: dict[str, Tensor], spread: Mapping[str, object]) -> torch.dtype:
+    names = list(spread) or [name for name, z in latents.items() if z.is_floating_point()]
+    dtypes = {name: latents[name].dtype for name in names}
+    if len(set(dtypes.values())) > 1 and spread:
+        raise ValueError(f"The uncertain latents need one dtype; got {dtypes}.")
+    return next(iter(dtypes.values()), torch.get_default_dtype())
+
+
+def _own(value: Tensor) -> Tensor:
+    # A tensor made under `torch.inference_mode` can not enter autograd: copy it out.
+    if isinstance(value, Tensor) and value.is_inference():
+        with torch.inference_mode(False):
+            return value.clone()
+    return value
+
+
+def _check_names(
+    latents: dict[str, Tensor],
+    spread: Mapping[str, object],
+    single: bool,
+    named: bool,
+    reserved: tuple[str, ...],
+) -> None:
+    if single is named:
+        raise TypeError(
+            "`mean` and `variance` must have the same form: two tensors, or two dictionaries "
+            f"by name; got a {'Tensor' if single else 'dictionary'} and a "
+            f"{'dictionary' if named else 'Tensor'}."
+        )
+    if not latents:
+        raise ValueError("`mean` is an empty dictionary: nothing to propagate.")
+    unknown = [name for name in spread if name not in latents]
+    if unknown:
+        raise ValueError(f"`variance` names {unknown}, but `mean` has only {list(latents)}.")
+    taken = [name for name in spread if name in (*reserved, INTERACTION, TOTAL)]
+    if taken:
+        raise ValueError(
+            f"The source names {taken} are taken by the result itself: rename these inputs "
+            "(the function's own noise is named by the keyword `head`)."
+        )
+
+
+def _check_latents(latents: dict[str, Tensor], spread: Mapping[str, object]) -> None:
+    for name, z in latents.items():
+        if not isinstance(z, Tensor):
+            raise TypeError(f"`mean['{name}']` must be a Tensor; got {type(z).__name__}.")
+    lengths = {name: z.shape[0] if z.ndim else None for name, z in latents.items()}
+    if len(set(lengths.values())) > 1 or None in lengths.values():
+        raise ValueError(
+            f"All of `mean` need the same number of rows B as first axis; got {lengths}."
+        )
+    if not next(iter(lengths.values())):
+        raise ValueError("`mean` has no rows (B = 0): nothing to propagate.")
+    for name in spread:
+        z = latents[name]
+        if not z.is_floating_point():
+            raise TypeError(
+                f"`mean['{name}']` has a variance, so it must be floating; got {z.dtype}."
+            )
+        bad = ~z.detach().reshape(len(z), -1).isfinite().all(-1)
+        if bad.any():
+            raise ValueError(f"`mean['{name}']` is not finite in rows {row_list(bad)}.")
+
+
+def _check_output(what: str, y: object, rows: int) -> None:
+    if not isinstance(y, Tensor):
+        raise TypeError(
+            f"`fn` must return a Tensor (B, C), or a pair (mean, variance) of two; its {what} "
+            f"is {type(y).__name__}."
+        )
+    if y.ndim != 2 or y.shape[0] != rows:
+        raise ValueError(
+            f"`fn` was given {rows} rows, so its {what} must have shape ({rows}, C); got "
+            f"{tuple(y.shape)}. A single output needs its own axis: `y.unsqueeze(-1)`."
+        )
+
+
+def check_finite(what: str, value: Tensor) -> None:
+    """Refuse a result that is not finite, with the rows.
+
+    Raises
+    ------
+    ValueError
+        If `value` (B, ...) has NaN or infinity.
+    """
+    bad = ~value.detach().reshape(len(value), -1).isfinite().all(-1)
+    if bad.any():
+        raise ValueError(f"The {what} is not finite in rows {row_list(bad)}.")
+
+
+def check_rows_independent(inputs: Inputs, y: Tensor) -> None:
+    """Refuse a function whose rows leak into each other (batch-norm in train mode).
+
+    The first row is evaluated once more, in the company of nothing but its own copy. Its
+    output may not change: the price is a forward pass of two rows.
+
+    Raises
+    ------
+    ValueError
+        If it changes by more than rounding.
+    """
+    check_finite("output of `fn` at the mean", y)
+    if len(y) < 2:
+        return
+    twice = torch.zeros(2, dtype=torch.long, device=y.device)
+    with torch.no_grad():
+        alone, _ = inputs.evaluate({name: z[twice] for name, z in inputs.latents.items()})
+    y = y.detach()
+    change = (alone[0] - y[0]).abs().max()
+    if not change <= rounding(y) * y.abs().max():
+        raise ValueError(
+            "`fn` mixes its rows, or is random: the output of row 0 changes by "
+            f"{change:.3g} when the other rows change. Put modules into `eval()` (batch-norm, "
+            "dropout), or pass `check_rows=False` if you know better."
+        )
+
+
+def check_differentiable(inputs: Inputs, y: Tensor) -> None:
+    """Refuse a function that cuts the graph: its variance would silently be zero.
+
+    Raises
+    ------
+    ValueError
+        If `y` carries no gradient although it moves when the uncertain latents move.
+    """
+    if y.requires_grad or not inputs.covariances:
+        return
+    moved = {name: z + 1 if name in inputs.covariances else z for name, z in inputs.latents.items()}
+    with torch.no_grad():
+        elsewhere, _ = inputs.evaluate(moved)
+    if not torch.equal(elsewhere, y):
+        raise ValueError(
+            f"`fn` depends on {list(inputs.covariances)}, but its output carries no gradient: "
+            "it runs under `torch.no_grad()` or detaches. Remove that, or use `sampling`, "
+            "which needs no gradient."
+        )
+
+
+def rounding(y: Tensor) -> float:
+    """Relative change that different batch sizes may cause: the root of the precision."""
+    kind = y.device.type
+    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else y.dtype
+    return 4 * torch.finfo(dtype).eps ** 0.5
+
+
+@contextmanager
+def differentiation(twice: bool):
+    """Record gradients whatever the caller's mode; with `twice`, gradients of gradients.
+
+    Fused attention has no second derivative, so then its plain form is used.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        if twice:
+            stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+        yield
