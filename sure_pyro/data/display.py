@@ -1,0 +1,69 @@
+"""How a batch shows itself: as text, and as a table in notebooks."""
+
+import html
+from typing import TYPE_CHECKING
+
+from sure_pyro.data.patterns import mask_patterns
+
+if TYPE_CHECKING:
+    from sure_pyro.data.batch import Batch
+
+
+def as_text(batch: "Batch") -> str:
+    """Rows, task, modalities with shapes and share available, number of patterns."""
+    rows = [_cells(batch, i) for i in range(len(batch.modalities))]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = [
+        "  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    return "\n".join([f"Batch of {_headline(batch)}", *lines, f"  {_footer(batch)}"])
+
+
+def as_html(batch: "Batch") -> str:
+    """Say the same as an HTML fragment."""
+    head = "".join(f"<th>{c}</th>" for c in ("modality", "shape", "type", "available"))
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in _cells(batch, i)) + "</tr>"
+        for i in range(len(batch.modalities))
+    )
+    return (
+        f"<p><b>Batch</b> of {html.escape(_headline(batch))}</p>"
+        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        f"<p>{html.escape(_footer(batch))}</p>"
+    )
+
+
+def _cells(batch: "Batch", i: int) -> tuple[str, str, str, str]:
+    name = batch.modalities[i]
+    x = batch.features[name]
+    share = f"{100 * batch.available[:, i].double().mean().item():.1f} %" if len(batch) else "-"
+    notes = [share]
+    if name in batch.recorded:
+        notes.append("recorded in parts")
+    if name in batch.padding:
+        notes.append("padded")
+    return name, str(tuple(x.shape[1:])), str(x.dtype).removeprefix("torch."), ", ".join(notes)
+
+
+def _headline(batch: "Batch") -> str:
+    count = f"{len(batch):,} {'row' if len(batch) == 1 else 'rows'}"
+    if batch.task is None:
+        return f"{count}, no task"
+    if batch.class_names is not None:
+        kind = "classes" if batch.task == "classification" else "labels"
+        return f"{count}, {batch.task} ({len(batch.class_names)} {kind})"
+    outputs = 1 if batch.target is None or batch.target.ndim == 1 else batch.target.shape[1]
+    return f"{count}, {batch.task} ({outputs} {'output' if outputs == 1 else 'outputs'})"
+
+
+def _footer(batch: "Batch") -> str:
+    patterns = len(set(mask_patterns(batch)))
+    parts = [f"{patterns} mask {'pattern' if patterns == 1 else 'patterns'}"]
+    if batch.group is not None:
+        parts.append(f"{len(batch.group.unique())} groups")
+    if batch.test is not None:
+        parts.append(f"{int(batch.test.sum()):,} rows marked as test")
+    if batch.available.device.type != "cpu":
+        parts.append(f"on {batch.available.device}")
+    return ", ".join(parts)
