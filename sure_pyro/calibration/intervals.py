@@ -84,8 +84,9 @@ def pit(
     """
     mu, s2, y = check.alike({"mean": mean, "variance": variance, "target": target}, ndim=(1, 2))
     sigma = np.sqrt(check.not_negative("variance", s2))
-    z = np.divide(y - mu, sigma, out=np.sign(y - mu) * np.inf * (y != mu), where=sigma > 0)
-    return scipy.special.ndtr(z)
+    step = np.select([y < mu, y > mu], [0.0, 1.0], 0.5)
+    z = (y - mu) / np.where(sigma > 0, sigma, 1)
+    return np.where(sigma > 0, scipy.special.ndtr(z), step)
 
 
 def sharpness(variance: Num[np.ndarray, " _N *_C"]) -> float:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Int, Num, Shaped
+from jaxtyping import Num, Shaped
 
 from sure_pyro.calibration import check
 from sure_pyro.calibration.bootstrap import Interval, bootstrap_counts, interval
@@ -87,7 +87,7 @@ def reconstructability(
     truth: Num[np.ndarray, "_N _D"],
     reconstruction: Num[np.ndarray, "_N _D"],
     baseline_mean: Num[np.ndarray, " _D"],
-    labels: Int[np.ndarray, " _N"] | None = None,
+    labels: Shaped[np.ndarray, " _N"] | None = None,
     *,
     groups: Shaped[np.ndarray, " _N"] | None = None,
     level: float = 0.9,
