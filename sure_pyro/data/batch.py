@@ -161,11 +161,11 @@ class Batch:
             i = self.modalities.index(name)
             exists = existing_entries(parts, self.available[:, i], self.padding.get(name))
             complete = complete & (parts == exists).flatten(1).all(1)
-        return self[complete]
+        return self[complete]._with(recorded={})
 
     def split(
-        self, fractions: tuple[float, float, float] = (0.6, 0.2, 0.2), seed: int = 0
-    ) -> tuple["Batch", "Batch", "Batch"]:
+        self, fractions: Sequence[float] = (0.6, 0.2, 0.2), seed: int = 0
+    ) -> tuple["Batch", ...]:
         """Cut into training, validation and test rows, shuffled.
 
         Where the data's author marked `test` rows, those are the test part, and the validation part
@@ -174,13 +174,15 @@ class Batch:
 
         Parameters
         ----------
-        fractions : tuple of three float
-            Of training, validation and test rows; non-negative, they add up to 1.
+        fractions : sequence of two or three float
+            Of training, validation and test rows, or of the first two, which then hold no row that
+            is marked as test; non-negative, they add up to 1.
         seed : int
 
         Returns
         -------
         train, validation, test : Batch
+            As many as there are fractions.
 
         Raises
         ------
@@ -195,8 +197,7 @@ class Batch:
             group=self.group,
             test=self.test,
         )
-        train, validation, test = (self[rows.to(self.available.device)] for rows in parts)
-        return train, validation, test
+        return tuple(self[rows.to(self.available.device)] for rows in parts)
 
     # -- other forms of it ----------------------------------------------------------------------
 
@@ -275,8 +276,8 @@ class Batch:
         ValueError
             If they do not fit together, or there is none.
         """
-        batches = list(batches)
-        return batches[0]._with(**joined(batches)) if batches else joined(batches)
+        fields = joined(list(batches))
+        return batches[0]._with(**fields)
 
     def _map(self, fn: Callable[[Tensor], Tensor]) -> "Batch":
         """Apply to every tensor; the result is trusted."""

@@ -181,5 +181,5 @@ def _check_writable(name: str, floating: bool, dtype: str) -> None:
         raise ValueError(f"A modality can not be written under the name {name!r}; it is reserved.")
     if not floating:
         raise ValueError(
-            f"Modality {name!r} must be float32 or float64 (NaN = missing) to be written; got {dtype}."
+            f"Only float32 and float64 can be written (NaN = missing); {name!r} is {dtype}."
         )

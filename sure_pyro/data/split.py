@@ -26,13 +26,13 @@ def split_rows(
     group: Tensor | None = None,
     test: Tensor | None = None,
 ) -> tuple[Int64[Tensor, " _"], ...]:
-    """Row numbers of the three parts, each in random order.
+    """Row numbers of the parts, each in random order.
 
     Parameters
     ----------
     num_rows : int
-    fractions : sequence of three float
-        Non-negative, adding up to 1.
+    fractions : sequence of two or three float
+        Non-negative, adding up to 1. With two there is no test part.
     seed : int
     labels : int64 Tensor, shape ``(B,)``, optional
         Classes to keep in proportion.
@@ -40,11 +40,12 @@ def split_rows(
         Groups to keep together; with `labels`, classes are balanced as far as groups allow.
     test : bool Tensor, shape ``(B,)``, optional
         Rows set aside. If any is True, these are the test part, whatever `fractions` says of it and
-        whichever groups they belong to.
+        whichever groups they belong to; with two fractions they are left out.
 
     Returns
     -------
     train, validation, test : int64 Tensor
+        As many as there are fractions.
 
     Raises
     ------
@@ -57,7 +58,7 @@ def split_rows(
         set_aside = test.cpu()[shuffled]
         rest = shuffled[~set_aside]
         shares = _shares_of_the_rest(shares, len(rest))
-        parts = [*_cut(rest, shares, labels, group), shuffled[set_aside]]
+        parts = [*_cut(rest, shares, labels, group), shuffled[set_aside]][: len(fractions)]
     else:
         parts = _cut(shuffled, shares, labels, group)
     _check_filled(parts, shares, num_rows)
@@ -66,10 +67,10 @@ def split_rows(
 
 def _check_fractions(fractions: Sequence[float]) -> list[float]:
     shares = [float(f) for f in fractions]
-    if len(shares) != 3 or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
+    if len(shares) not in (2, 3) or not min(shares) >= 0 or not abs(sum(shares) - 1) < 1e-6:
         raise ValueError(
-            "`fractions` must be three non-negative numbers (train, validation, test) that add up "
-            f"to 1; got {tuple(shares)}."
+            "`fractions` must be non-negative numbers (train, validation, test), or the first two, "
+            f"that add up to 1; got {tuple(shares)}."
         )
     return shares
 

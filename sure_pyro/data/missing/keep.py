@@ -8,8 +8,8 @@ condition on keeping at least one; if eps solves
 .. math:: 1 - \prod_j (1 - c_j \varepsilon) = \varepsilon                        \qquad (*)
 
 then P(j kept | at least one kept) = c_j eps / eps = c_j. The left side over eps falls from
-sum_j c_j to at most 1, so there is one solution in (0, 1] if and only if sum_j c_j >= 1, which every
-distribution that keeps at least one entry fulfils.
+sum_j c_j to at most 1, so there is one solution in (0, 1] if and only if sum_j c_j >= 1, which
+every distribution that keeps at least one entry fulfils.
 """
 
 import torch
