@@ -1,0 +1,29 @@
+"""SURE as a probabilistic program: missing modalities, reconstructed with their uncertainty.
+
+Reference and teaching implementation of "Are you SURE? Enhancing Multimodal Pretraining with
+Missing Modalities through Uncertainty Estimation" (arXiv 2504.13465).
+"""
+
+from sure_pyro import calibration, data, guides, models, objectives, propagation, training
+from sure_pyro.data import (
+    Batch,
+    from_arrays,
+    from_dataframe,
+    load,
+    load_npz,
+    missing,
+    resolve_partial,
+    save_npz,
+)
+from sure_pyro.models import SURE, Backbone, MLPBackbone, Prediction, TransformerBackbone, pretrain
+from sure_pyro.objectives import CorrelationELBO
+from sure_pyro.training import TrainingDiverged, fit
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Batch", "from_arrays", "from_dataframe", "load", "load_npz", "save_npz", "missing",
+    "resolve_partial", "Backbone", "MLPBackbone", "TransformerBackbone", "pretrain", "SURE",
+    "Prediction", "CorrelationELBO", "fit", "TrainingDiverged", "data", "models", "guides",
+    "objectives", "training", "propagation", "calibration",
+]  # fmt: skip

@@ -1,10 +1,12 @@
 """The reconstructor as its own guide: q(z_missing) = r(z_visible), at no extra divergence."""
 
 from collections.abc import Mapping
+from typing import cast
 
 import pyro
 import pyro.distributions as dist
 from pyro import poutine
+from torch import BoolTensor
 
 from sure_pyro.models.latents import Latents, Masks
 from sure_pyro.models.reconstructor import LocalPyroModule, LocScale
@@ -35,5 +37,5 @@ class ReconstructorGuide(LocalPyroModule):
                 continue
             fn = dist.Normal(loc, scale, validate_args=False).to_event(1)
             tokens = pyro.plate(f"tokens_{name}", loc.shape[1], dim=-1)
-            with rows, tokens, poutine.mask(mask=missing[name] & ~available):
+            with rows, tokens, poutine.mask(mask=cast(BoolTensor, missing[name] & ~available)):
                 pyro.sample(f"z_{name}_unobserved", fn)

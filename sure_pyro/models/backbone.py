@@ -127,7 +127,9 @@ def check_backbone(backbone: Backbone, features: Mapping[str, Tensor], available
     for moved in backbone.modalities:
         changed = backbone.encode({**features, moved: features[moved] + 1}, available)
         for name in backbone.modalities:
-            if name != moved and not torch.allclose(values_of(changed[name]), values_of(latents[name])):
+            if name != moved and not torch.allclose(
+                values_of(changed[name]), values_of(latents[name])
+            ):
                 raise ValueError(
                     f"The latent of {name!r} changes with the features of {moved!r}: the wrapped "
                     "latents must be taken before the modalities meet. Name earlier submodules."

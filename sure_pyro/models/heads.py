@@ -92,6 +92,8 @@ class GaussianHead(Head):
     """Regression: y_c ~ Normal(mean_c, variance_c), with targets standardised by training rows."""
 
     task = "regression"
+    target_mean: Tensor
+    target_scale: Tensor
 
     def __init__(self, width: int, num_outputs: int):
         super().__init__(width, num_outputs)

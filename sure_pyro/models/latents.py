@@ -8,6 +8,7 @@ the mean would give.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 import torch
 from jaxtyping import Bool, Float
@@ -56,21 +57,20 @@ class Latents:
         return Latents(pick(self.values), pick(self.available), pick(self.padding), target)
 
     def exists(self, visible: Masks) -> Masks:
-        """Tokens that the fusion attends to, ``(B, L_i)``.
+        """Tokens that the fusion attends to, ``(B, L_i)``, for padded sequences.
 
         A modality of which something is visible has its own length; one of which nothing is
         visible is reconstructed at full length, since its length is not known either.
         """
         return {
-            name: self.padding[name] | ~v.any(-1, keepdim=True)
-            if name in self.padding
-            else torch.ones_like(v)
-            for name, v in visible.items()
+            name: padding | ~visible[name].any(-1, keepdim=True)
+            for name, padding in self.padding.items()
         }
 
     def missing(self, visible: Masks) -> Masks:
         """Tokens that must be reconstructed, ``(B, L_i)``: they exist and are not visible."""
-        return {name: e & ~visible[name] for name, e in self.exists(visible).items()}
+        exists = self.exists(visible)
+        return {name: exists.get(name, True) & ~v for name, v in visible.items()}
 
 
 class LatentSpace(nn.Module):
@@ -95,6 +95,16 @@ class LatentSpace(nn.Module):
             self.register_buffer(f"mean_{i}", torch.zeros(D))
             self.register_buffer(f"scale_{i}", torch.ones(D))
 
+    def moments(self, name: str) -> tuple[Tensor, Tensor]:
+        """Mean and spread of a latent over the training rows, ``(D_i,)`` each."""
+        i = list(self.shapes).index(name)
+        return cast(Tensor, getattr(self, f"mean_{i}")), cast(Tensor, getattr(self, f"scale_{i}"))
+
+    @property
+    def like(self) -> Tensor:
+        """Any tensor of the space: its dtype and device are those of all latents."""
+        return self.moments(next(iter(self.shapes)))[0]
+
     @classmethod
     def fit(cls, backbone: Backbone, batch: Batch) -> "LatentSpace":
         """Learn layout, mean and spread from (training) rows; absent entries do not count."""
@@ -105,10 +115,10 @@ class LatentSpace(nn.Module):
         space = cls(backbone, shapes, [name for name, z in values.items() if z.ndim == 3])
         space = space.to(device=first.device, dtype=first.dtype)
         latents = space.encode(batch)  # mean 0, scale 1 so far
-        for i, (name, z) in enumerate(latents.values.items()):
+        for name, z in latents.values.items():
             mean, scale = _moments(z[latents.available[name]])  # (n, D)
-            getattr(space, f"mean_{i}").copy_(mean)
-            getattr(space, f"scale_{i}").copy_(scale)
+            space.moments(name)[0].copy_(mean)
+            space.moments(name)[1].copy_(scale)
         return space
 
     @torch.no_grad()
@@ -124,15 +134,17 @@ class LatentSpace(nn.Module):
             if isinstance(latent, Tokens):
                 padding[name] = latent.exists | ~batch.available[:, i : i + 1]
                 tokens = tokens & latent.exists
-            z = (z - getattr(self, f"mean_{i}")) / getattr(self, f"scale_{i}")
+            z = self.standardize({name: z})[name]
             values[name] = torch.where(tokens.unsqueeze(-1), z, torch.zeros_like(z))
             available[name] = tokens
         return Latents(values, available, padding, batch.target)
 
     def fuse(
-        self, values: Mapping[str, Float[Tensor, "B _ _"]], exists: Mapping[str, Tensor] | None = None
+        self,
+        values: Mapping[str, Float[Tensor, "B _ _"]],
+        exists: Mapping[str, Tensor] | None = None,
     ) -> Float[Tensor, "B H"]:
-        """h = omega(z), equation 4, from standardised latents ``(B, L_i, D_i)``.
+        """H = omega(z), equation 4, from standardised latents ``(B, L_i, D_i)``.
 
         Parameters
         ----------
@@ -142,11 +154,17 @@ class LatentSpace(nn.Module):
         """
         return self.backbone.fuse(self.unstandardize(values, exists or {}))
 
+    def standardize(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Raw latents ``(B, L, D)`` in standard deviations of the training rows."""
+        moments = {name: self.moments(name) for name in values}
+        return {name: (z - moments[name][0]) / moments[name][1] for name, z in values.items()}
+
     def unstandardize(self, values: Mapping[str, Tensor], exists: Mapping[str, Tensor]):
         """Latents in the backbone's own form and units: vectors, sequences or `Tokens`."""
         raw: dict[str, Latent] = {}
-        for i, name in enumerate(self.shapes):
-            z = values[name] * getattr(self, f"scale_{i}") + getattr(self, f"mean_{i}")
+        for name in self.shapes:
+            mean, scale = self.moments(name)
+            z = values[name] * scale + mean
             if name not in self.sequences:
                 raw[name] = z.squeeze(1)
             else:
@@ -158,7 +176,9 @@ class LatentSpace(nn.Module):
         available = batch.available[:, i : i + 1].expand(z.shape[:2])
         if name not in batch.recorded:
             return available
-        recorded = batch.recorded[name].flatten(2).all(-1) if batch.recorded[name].ndim > 2 else None
+        recorded = (
+            batch.recorded[name].flatten(2).all(-1) if batch.recorded[name].ndim > 2 else None
+        )
         if recorded is None or recorded.shape[1] != z.shape[1]:
             raise ValueError(
                 f"{name!r} is recorded in parts, but its latent has no token per recorded step: "
@@ -176,9 +196,7 @@ def _moments(z: Tensor) -> tuple[Tensor, Tensor]:
     return z.mean(0), torch.where(scale > 1e-6, scale, torch.ones_like(scale))
 
 
-def hide(
-    latents: Latents, generator: torch.Generator | None = None, tokens: float = 0.0
-) -> Masks:
+def hide(latents: Latents, generator: torch.Generator | None = None, tokens: float = 0.0) -> Masks:
     """Hide a random part of what is available, so that there is a truth to learn from.
 
     Of the m modalities that a row has, a uniformly drawn 1..m-1 are hidden whole; a row with one

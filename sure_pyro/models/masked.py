@@ -85,6 +85,7 @@ class TokenPool(nn.Module):
         self.out = nn.Linear(num_queries * width, width)
 
     def forward(self, z: Float[Tensor, "B L D"], visible: Bool[Tensor, "B L"]) -> Tensor:
+        """Embedding of each row's visible tokens, ``(B, W)``."""
         tokens = F.gelu(self.embed(z) + self.position)  # (B, L, W)
         # A large negative number rather than -inf: a row without a visible token stays finite,
         # and its result is replaced by the "absent" vector.
@@ -103,6 +104,7 @@ class VectorDecoder(nn.Module):
         )
 
     def forward(self, context, own_values, own_visible) -> Float[Tensor, "B 1 two_D"]:
+        """Output for `loc_scale`; a vector that is hidden shows nothing of itself."""
         return self.network(context).unsqueeze(1)
 
 
@@ -125,6 +127,7 @@ class TokenDecoder(nn.Module):
         )
 
     def forward(self, context, own_values, own_visible) -> Float[Tensor, "B L two_D"]:
+        """Output for `loc_scale`, token by token."""
         B, L, _ = own_values.shape
         query = context.unsqueeze(1) + self.position  # (B, L, W)
         empty = self.empty.expand(B, 1, -1)

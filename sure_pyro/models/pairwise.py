@@ -54,7 +54,9 @@ class PairwiseReconstructor(Reconstructor):
         for (i, j), network in zip(self.pairs, self.networks, strict=True):
             expert = self._expert(network, i, only_visible(values[j], visible[j]))
             seen = visible[j].any(-1)[:, None, None]  # (B, 1, 1)
-            tau = torch.where(seen, expert.scale.square().reciprocal(), torch.zeros_like(expert.scale))
+            tau = torch.where(
+                seen, expert.scale.square().reciprocal(), torch.zeros_like(expert.scale)
+            )
             precision[i] = precision[i] + tau
             weighted[i] = weighted[i] + tau * expert.loc
         return {

@@ -142,7 +142,10 @@ class Prediction:
         data = {
             "mean": (("road", "sample", "output"), np.stack([_numpy(m.mean) for m in moments])),
             "variance": (("road", "source", "sample", "output"), np.asarray(variance)),
-            "total": (("road", "sample", "output"), np.stack([_numpy(m.variance) for m in moments])),
+            "total": (
+                ("road", "sample", "output"),
+                np.stack([_numpy(m.variance) for m in moments]),
+            ),
             "available": (("sample", "modality"), _numpy(self.available)),
         }
         if self.probabilities:
@@ -180,7 +183,7 @@ class Prediction:
 
 
 def _first_outputs(m: Moments, C: int) -> Moments:
-    return m if m.mean.shape[-1] == C else m.outputs(slice(0, C))
+    return m if m.mean.shape[-1] == C else m.each(lambda x: x[..., :C])
 
 
 def _numpy(x: Tensor) -> np.ndarray:

@@ -7,6 +7,7 @@ from tqdm.auto import trange
 
 from sure_pyro.data import Batch
 from sure_pyro.models.small import SmallBackbone
+from sure_pyro.models.task import target_of
 
 
 def pretrain(
@@ -63,15 +64,16 @@ def pretrain(
             if value < best:
                 best, kept = value, {k: v.clone() for k, v in backbone.state_dict().items()}
     backbone.load_state_dict(kept)
-    return backbone.freeze()
+    backbone.freeze()
+    return backbone
 
 
 def task_loss(backbone: SmallBackbone, batch: Batch) -> Tensor:
     """Cross-entropy, label-wise cross-entropy, or squared error in units of the target's spread."""
     output = backbone(batch.features, batch.available)
     if batch.task == "classification":
-        return F.cross_entropy(output, batch.target)
-    target = batch.target.reshape(len(batch), -1).to(output)
+        return F.cross_entropy(output, target_of(batch))
+    target = target_of(batch).reshape(len(batch), -1).to(output)
     if batch.task == "multilabel":
         return F.binary_cross_entropy_with_logits(output, target)
     return F.mse_loss(output / backbone.target_scale, target / backbone.target_scale)

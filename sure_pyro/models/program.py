@@ -5,11 +5,12 @@ scored); a latent that is missing in the data is an unobserved sample site, thro
 """
 
 from collections.abc import Mapping
+from typing import Any, cast
 
 import pyro
 import pyro.distributions as dist
 from pyro import poutine
-from torch import Tensor
+from torch import BoolTensor, Tensor
 
 from sure_pyro.models.heads import Head, Output
 from sure_pyro.models.latents import Latents, Masks
@@ -36,16 +37,18 @@ def sample_latents(
         z, available = latents.values[name], latents.available[name]
         tokens = pyro.plate(f"tokens_{name}", loc.shape[1], dim=-1)
         fn = dist.Normal(loc, scale, validate_args=False).to_event(1)
-        with rows, tokens, poutine.mask(mask=missing[name]):
+        with rows, tokens, poutine.mask(mask=cast(BoolTensor, missing[name])):
             # A batch that lacks nothing needs no latent variable: one site instead of two.
-            obs_mask = None if bool(available.all()) else available
+            obs_mask = None if bool(available.all()) else cast(BoolTensor, available)
             drawn[name] = pyro.sample(f"z_{name}", fn, obs=z, obs_mask=obs_mask)
     return drawn
 
 
 def sample_target(head: Head, output: Output, target: Tensor | None) -> Tensor:
     """Site ``y`` ~ Head(g(h)), equation 4, given total mean and variance (equation 8)."""
-    infer = {"uncertainty": output.variance.mean(-1)}  # (B,): what the correlation objective trains
+    infer: Any = {
+        "uncertainty": output.variance.mean(-1)
+    }  # (B,): what the correlation objective trains
     obs = None if target is None else head.observed(target)
     with pyro.plate("targets", output.mean.shape[0], dim=-1):
         return pyro.sample("y", head.distribution(output), obs=obs, infer=infer)

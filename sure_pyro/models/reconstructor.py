@@ -5,6 +5,7 @@ and scale of every modality for every row, visible or not. Who needs which is th
 """
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
 import pyro
@@ -26,9 +27,18 @@ class LocScale(NamedTuple):
 
 
 class LocalPyroModule(PyroModule):
-    """A `PyroModule` whose parameters are its own: two models in one process never share one."""
+    """A `PyroModule` whose parameters are its own: two models in one process never share one.
+
+    Pyro reads the setting when a module is made and again when it is called, so both happen inside
+    its scope; outside, the setting stays as the user has it.
+    """
+
+    def __init__(self):
+        with pyro.settings.context(module_local_params=True):
+            super().__init__()
 
     def __call__(self, *args, **kwargs):
+        """Call ``forward`` with Pyro's parameters kept local."""
         with pyro.settings.context(module_local_params=True):
             return super().__call__(*args, **kwargs)
 
@@ -47,7 +57,9 @@ class Reconstructor(LocalPyroModule):
         self.shapes = dict(shapes)
 
     def forward(
-        self, values: Mapping[str, Float[Tensor, "B _ _"]], visible: Mapping[str, Bool[Tensor, "B _"]]
+        self,
+        values: Mapping[str, Float[Tensor, "B _ _"]],
+        visible: Mapping[str, Bool[Tensor, "B _"]],
     ) -> dict[str, LocScale]:
         """Reconstruct every modality from what is visible, equation 2.
 
@@ -71,12 +83,10 @@ def loc_scale(output: Float[Tensor, "*batch two_D"]) -> LocScale:
     return LocScale(loc, SCALE_FLOOR + F.softplus(raw + 0.54))  # raw = 0 starts at scale 1
 
 
-def fully_connected(
-    sizes: tuple[int, ...], dropout: float = 0.0
-) -> nn.Sequential:
+def fully_connected(sizes: tuple[int, ...], dropout: float = 0.0) -> nn.Sequential:
     """Fully connected layers of the given sizes with GELU (and dropout) between them."""
     layers: list[nn.Module] = []
-    for i, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for i, (fan_in, fan_out) in enumerate(pairwise(sizes)):
         if i > 0:
             layers += [nn.GELU(), nn.Dropout(dropout)]
         layers.append(nn.Linear(fan_in, fan_out))

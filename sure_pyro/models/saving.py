@@ -78,7 +78,9 @@ def _load_part(module: nn.Module, tensors: dict[str, Tensor], prefix: str) -> No
 
 
 def _config(model: "SURE") -> dict:
-    small = type(model.backbone).__name__ if type(model.backbone) in SMALL_BACKBONES.values() else None
+    small = (
+        type(model.backbone).__name__ if type(model.backbone) in SMALL_BACKBONES.values() else None
+    )
     return {
         "format": FORMAT,
         "backbone": small,
@@ -86,7 +88,7 @@ def _config(model: "SURE") -> dict:
         "settings": model.settings,
         "shapes": model.space.shapes,
         "sequences": sorted(model.space.sequences),
-        "dtype": str(model.space.mean_0.dtype).removeprefix("torch."),
+        "dtype": str(model.space.like.dtype).removeprefix("torch."),
         "width": model.head.mean.in_features,
         "num_outputs": model.head.mean.out_features,
         "class_names": model.class_names,

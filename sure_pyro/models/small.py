@@ -15,7 +15,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sure_pyro.data import Batch, Standardizer
-from sure_pyro.models.backbone import Backbone
+from sure_pyro.models.backbone import Backbone, Latent
+from sure_pyro.models.task import num_outputs, target_of
+
+CLIP = 8.0
+"""Features are clipped at so many standard deviations: a column that is nearly constant in training
+would otherwise rule every latent of a row in which it moves."""
 
 
 class SmallBackbone(Backbone):
@@ -31,6 +36,9 @@ class SmallBackbone(Backbone):
         H, the width of the representation.
     """
 
+    target_mean: Tensor
+    target_scale: Tensor
+
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], num_outputs: int, width: int):
         super().__init__(shapes)
         self.shapes = {name: tuple(shape) for name, shape in shapes.items()}
@@ -45,29 +53,34 @@ class SmallBackbone(Backbone):
         raise NotImplementedError
 
     @classmethod
-    def for_data(cls, train: Batch, **options) -> "SmallBackbone":
+    def for_data(cls, train: Batch, seed: int = 0, **options) -> "SmallBackbone":
         """Build one whose sizes fit the data, with features standardised by its rows.
 
         Parameters
         ----------
         train : Batch
             Training rows only.
+        seed : int
+            Of the initial weights; the global generator is left as it was.
         **options
             Of the class.
         """
         shapes = {name: tuple(x.shape[1:]) for name, x in train.features.items()}
-        if train.task == "classification":
-            num_outputs = len(train.class_names) if train.class_names else int(train.target.max()) + 1
-        else:
-            num_outputs = train.target.reshape(len(train), -1).shape[1]
-        backbone = cls(shapes, num_outputs, **options)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            backbone = cls(shapes, num_outputs(train), **options)
         backbone.standardizer.fit(train)
         if train.task == "regression":
-            y = train.target.reshape(len(train), -1)
+            y = target_of(train).reshape(len(train), -1)
             backbone.target_mean.copy_(y.mean(0))
             backbone.target_scale.copy_(y.std(0, correction=0).clamp(min=1e-12))
         dtype = next(iter(train.features.values())).dtype
         return backbone.to(device=train.available.device, dtype=dtype)
+
+    def standardized(self, features: Mapping[str, Tensor], available: Tensor) -> dict[str, Tensor]:
+        """Features in standard deviations of the training rows, clipped at `CLIP`."""
+        x = self.standardizer(features, available)
+        return {name: value.clamp(-CLIP, CLIP) for name, value in x.items()}
 
     def forward(self, features: Mapping[str, Tensor], available: Tensor) -> Float[Tensor, "B C"]:
         """Outputs of the pretraining task: logits, or targets in their units."""
@@ -99,7 +112,13 @@ class MLPBackbone(SmallBackbone):
     """
 
     def __init__(
-        self, shapes, num_outputs: int, *, latent_size: int = 32, width: int = 64, dropout: float = 0.1
+        self,
+        shapes,
+        num_outputs: int,
+        *,
+        latent_size: int = 32,
+        width: int = 64,
+        dropout: float = 0.1,
     ):
         super().__init__(shapes, num_outputs, width)
         self.config_options = {"latent_size": latent_size, "width": width, "dropout": dropout}
@@ -120,9 +139,9 @@ class MLPBackbone(SmallBackbone):
         num_outputs = self.classifier.out_features
         return {"shapes": self.shapes, "num_outputs": num_outputs, **self.config_options}
 
-    def encode(self, features, available) -> dict[str, Tensor]:
+    def encode(self, features, available) -> dict[str, Latent]:
         """See `Backbone.encode`: ``(B, D_i)`` each."""
-        x = self.standardizer(features, available)
+        x = self.standardized(features, available)
         return {
             name: project(x[name].flatten(1))
             for name, project in zip(self.modalities, self.projectors, strict=True)
@@ -196,9 +215,9 @@ class TransformerBackbone(SmallBackbone):
         num_outputs = self.classifier.out_features
         return {"shapes": self.shapes, "num_outputs": num_outputs, **self.config_options}
 
-    def encode(self, features, available) -> dict[str, Tensor]:
+    def encode(self, features, available) -> dict[str, Latent]:
         """See `Backbone.encode`: ``(B, L, D)`` for sequences, ``(B, D)`` for vectors."""
-        x = self.standardizer(features, available)
+        x = self.standardized(features, available)
         return {
             name: project(x[name])
             for name, project in zip(self.modalities, self.projectors, strict=True)
@@ -208,7 +227,9 @@ class TransformerBackbone(SmallBackbone):
         """See `Backbone.fuse`."""
         tokens = [
             (z if z.ndim == 3 else z.unsqueeze(1)) + position
-            for z, position in zip((latents[n] for n in self.modalities), self.positions, strict=True)
+            for z, position in zip(
+                (latents[n] for n in self.modalities), self.positions, strict=True
+            )
         ]
         start = self.class_token.expand(tokens[0].shape[0], 1, -1)
         return self.encoder(torch.cat([start, *tokens], 1))[:, 0]

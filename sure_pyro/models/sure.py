@@ -8,7 +8,7 @@ first-order Taylor expansion (equation 7), by sampling (equation 10), or both.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -24,13 +24,18 @@ from sure_pyro.models.pairwise import PairwiseReconstructor
 from sure_pyro.models.prediction import Prediction
 from sure_pyro.models.program import sample_latents, sample_target
 from sure_pyro.models.reconstructor import LocalPyroModule, LocScale, Reconstructor
+from sure_pyro.models.task import num_outputs, target_of
 from sure_pyro.propagation import Moments, sampling, taylor
 
 RECONSTRUCTORS: dict[str, type[Reconstructor]] = {
     "masked": MaskedReconstructor,
     "pairwise": PairwiseReconstructor,
 }
-HEAD_OF_TASK = {"classification": "categorical", "regression": "gaussian", "multilabel": "multilabel"}
+HEAD_OF_TASK = {
+    "classification": "categorical",
+    "regression": "gaussian",
+    "multilabel": "multilabel",
+}
 
 
 class SURE(LocalPyroModule):
@@ -53,6 +58,10 @@ class SURE(LocalPyroModule):
     trainable parts exist after `initialize`, which `sure_pyro.fit` calls.
     """
 
+    space: LatentSpace  # these three are made by `initialize`, from the data
+    reconstructor: Reconstructor
+    head: Head
+
     def __init__(
         self,
         backbone: Backbone,
@@ -66,14 +75,11 @@ class SURE(LocalPyroModule):
         if head is not None:
             _check_choice("head", head, HEADS)
         self.backbone = backbone.freeze()
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "reconstructor": reconstructor,
             "head": head,
             "reconstructor_options": dict(reconstructor_options or {}),
         }
-        self.space: LatentSpace | None = None
-        self.reconstructor: Reconstructor | None = None
-        self.head: Head | None = None
         self.class_names: tuple[str, ...] | None = None
 
     # -- construction -----------------------------------------------------------------------------
@@ -81,7 +87,7 @@ class SURE(LocalPyroModule):
     @property
     def initialized(self) -> bool:
         """Whether the trainable parts exist."""
-        return self.head is not None
+        return "head" in self._modules
 
     def initialize(self, train: Batch) -> "SURE":
         """Build the trainable parts from the training rows; a second call changes nothing.
@@ -100,33 +106,33 @@ class SURE(LocalPyroModule):
         if self.initialized:
             return self
         self._check_modalities(train)
-        if train.target is None:
-            raise ValueError("`train` has no targets: give `target` to `sp.from_arrays`.")
+        target = target_of(train)
         check_backbone(self.backbone, *_some_rows(train))
         self.space = LatentSpace.fit(self.backbone, train)
         self._build(self._representation_width(train), self._num_outputs(train))
         self.class_names = train.class_names
-        self.head.start_from(self.backbone.readout(self.head.mean.in_features), train.target)
+        self.head.start_from(self.backbone.readout(self.head.mean.in_features), target)
         return self
 
     def _build(self, width: int, num_outputs: int) -> None:
         """Make reconstructor and head for an existing latent space, on its device and dtype."""
-        reference = self.space.mean_0
+        reference = self.space.like
         kind, options = self.settings["reconstructor"], self.settings["reconstructor_options"]
         self.reconstructor = RECONSTRUCTORS[kind](self.space.shapes, **options).to(reference)
         self.head = HEADS[self.settings["head"]](width, num_outputs).to(reference)
 
     def _num_outputs(self, train: Batch) -> int:
-        name = self.settings["head"] or HEAD_OF_TASK[train.task]
+        name = self.settings["head"] or HEAD_OF_TASK[str(train.task)]
         self.settings["head"] = name
-        if name == "categorical":
-            if train.task != "classification":
-                raise ValueError(f"head='categorical' needs integer classes; the task is {train.task!r}.")
-            return len(train.class_names) if train.class_names else int(train.target.max()) + 1
-        return train.target.reshape(len(train), -1).shape[1]
+        if (name == "categorical") != (train.task == "classification"):
+            fitting = HEAD_OF_TASK[str(train.task)]
+            raise ValueError(
+                f"head={name!r} does not fit the task {train.task!r}: use {fitting!r}."
+            )
+        return num_outputs(train)
 
     def _representation_width(self, train: Batch) -> int:
-        return self.space.fuse(*_values_and_padding(self.encode(train[:2]))).shape[-1]
+        return self.space.fuse(*_values_and_padding(self.space.encode(train[:2]))).shape[-1]
 
     def _check_modalities(self, batch: Batch) -> None:
         if batch.modalities != self.backbone.modalities:
@@ -137,12 +143,15 @@ class SURE(LocalPyroModule):
 
     def _require_initialized(self) -> None:
         if not self.initialized:
-            raise ValueError("The model has no trainable parts yet: call `sp.fit(model, train, val)`.")
+            raise ValueError(
+                "The model has no trainable parts yet: call `sp.fit(model, train, val)`."
+            )
 
     # -- the program ------------------------------------------------------------------------------
 
     def encode(self, batch: Batch) -> Latents:
         """Frozen projectors, equation 1: standardised latents and what is recorded of them."""
+        self._require_initialized()
         self._check_modalities(batch)
         return self.space.encode(batch)
 
@@ -207,16 +216,17 @@ class SURE(LocalPyroModule):
         -------
         mean, variance : dict of Tensor
             For `sure_pyro.propagation`: `mean` also holds the tokens that exist, under
-            ``("exists", name)``, for padded sequences; they are known exactly.
+            ``"<name>|exists"``, for padded sequences; they are known exactly.
         """
         missing = latents.missing(visible)
         loc = {name: r.loc for name, r in reconstruction.items()}
         mean: dict = self.fill(latents, visible, loc)
         variance = {
-            name: r.scale.square() * missing[name].unsqueeze(-1) for name, r in reconstruction.items()
+            name: r.scale.square() * missing[name].unsqueeze(-1)
+            for name, r in reconstruction.items()
         }
         exists = latents.exists(visible)
-        mean.update({f"{name}{_EXISTS}": exists[name] for name in latents.padding})
+        mean.update({f"{name}{_EXISTS}": e for name, e in exists.items()})
         return mean, variance
 
     def respond_to(self, mean: Mapping[str, Tensor]) -> Output:
@@ -281,6 +291,43 @@ class SURE(LocalPyroModule):
             self.train(mode)
         return Prediction.collect(self, batch, moments, reconstruction)
 
+    @torch.no_grad()
+    def pretrained(
+        self, batch: Batch, fill: Literal["zero", "mean", "reconstruction"] = "zero"
+    ) -> Float[Tensor, "B C"]:
+        """What the pretrained model says when missing latents are filled: the baselines.
+
+        Parameters
+        ----------
+        batch : Batch
+        fill : {"zero", "mean", "reconstruction"}
+            Zero in the backbone's own units; the mean of the training rows; or equation 3.
+
+        Returns
+        -------
+        Tensor, shape ``(B, C)``
+            Outputs of the backbone's own readout: logits, or the target's units.
+
+        Raises
+        ------
+        ValueError
+            If the backbone has no readout of its own, or the model is not fitted.
+        """
+        self._require_initialized()
+        _check_choice("fill", fill, ("zero", "mean", "reconstruction"))
+        readout = self.backbone.readout(self.head.mean.in_features)
+        if readout is None:
+            raise ValueError("The backbone names no `readout`, so it has no outputs of its own.")
+        self.eval()
+        latents = self.encode(batch)
+        loc = {name: torch.zeros_like(z) for name, z in latents.values.items()}  # the mean is 0
+        if fill == "zero":
+            loc = self.space.standardize(loc)
+        elif fill == "reconstruction":
+            loc = {n: r.loc for n, r in self.reconstruct(latents, latents.available).items()}
+        zt = self.fill(latents, latents.available, loc)
+        return readout.to(self.space.like)(self.space.fuse(zt, latents.exists(latents.available)))
+
     def _in_units(self, mean: Mapping[str, Tensor]) -> Output:
         return self.head.in_units(self.respond_to(mean))
 
@@ -342,13 +389,17 @@ class SURE(LocalPyroModule):
         if not self.initialized:
             return lines[0] + f", {self.settings['reconstructor']} reconstructor: not fitted yet"
         for name, (L, D) in self.space.shapes.items():
-            lines.append(f"  {name}: latent " + (f"{L} x {D}" if name in self.space.sequences else f"{D}"))
+            lines.append(
+                f"  {name}: latent " + (f"{L} x {D}" if name in self.space.sequences else f"{D}")
+            )
         for part in ("backbone", "reconstructor", "head"):
             module = getattr(self, part)
             count = sum(p.numel() for p in module.parameters())
             trained = any(p.requires_grad for p in module.parameters())
             kind = type(module).__name__
-            lines.append(f"  {part}: {kind}, {count:,} parameters, {'trained' if trained else 'frozen'}")
+            lines.append(
+                f"  {part}: {kind}, {count:,} parameters, {'trained' if trained else 'frozen'}"
+            )
         return "\n".join(lines)
 
 

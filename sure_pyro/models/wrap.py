@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -77,7 +78,9 @@ class WrappedBackbone(Backbone):
         self.representation = representation
         self._readout = readout
         self._call = call or _caller(net, self.modalities)
-        self._templates: dict[str, Tensor] = {}  # one zero row per modality, to fuse without features
+        self._templates: dict[
+            str, Tensor
+        ] = {}  # one zero row per modality, to fuse without features
 
     def encode(self, features, available) -> dict[str, Latent]:
         """See `Backbone.encode`."""
@@ -110,19 +113,20 @@ class WrappedBackbone(Backbone):
         if not self._templates:
             raise ValueError("`fuse` needs the feature shapes: call `encode` on a batch first.")
         given = {
-            self.tapped[name]: z.values if isinstance(z, Tokens) else z for name, z in latents.items()
+            self.tapped[name]: z.values if isinstance(z, Tokens) else z
+            for name, z in latents.items()
         }
         num_rows = next(iter(given.values())).shape[0]
         zeros = {k: x.expand(num_rows, *x.shape[1:]) for k, x in self._templates.items()}
         with _bypassed(self.net, given):
             if self.representation is None:
                 return self._call(self.net, zeros).flatten(1)
-            return self._tap_representation(zeros)
+            return self._tap(self.representation, zeros)
 
     def readout(self, width: int) -> nn.Linear | None:
         """See `Backbone.readout`."""
         if self._readout is not None:
-            return self.net.get_submodule(self._readout)
+            return cast(nn.Linear, self.net.get_submodule(self._readout))
         if self.representation is not None:
             return None
         identity = nn.Linear(width, width)
@@ -130,14 +134,14 @@ class WrappedBackbone(Backbone):
         nn.init.zeros_(identity.bias)
         return identity
 
-    def _tap_representation(self, features) -> Tensor:
+    def _tap(self, path: str, features) -> Tensor:
         found = []
 
         def hook(module, args, output):
             found.append(output)
             raise _Reached
 
-        handle = self.net.get_submodule(self.representation).register_forward_hook(hook)
+        handle = self.net.get_submodule(path).register_forward_hook(hook)
         try:
             self._call(self.net, features)
         except _Reached:
@@ -145,7 +149,7 @@ class WrappedBackbone(Backbone):
         finally:
             handle.remove()
         if not found:
-            raise ValueError(f"The submodule {self.representation!r} was not run by the network.")
+            raise ValueError(f"The submodule {path!r} was not run by the network.")
         return found[0].flatten(1)
 
     def get_extra_state(self) -> dict[str, Tensor]:

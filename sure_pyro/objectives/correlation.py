@@ -10,7 +10,8 @@ def pearson(
 ) -> Float[Tensor, ""]:
     r"""Pearson correlation over the entries where `mask` is true, equation 5.
 
-    .. math:: \rho(u, e) = \frac{\operatorname{cov}(u, e)}{\operatorname{sd}(u)\,\operatorname{sd}(e)}
+    .. math:: \rho(u, e)
+              = \frac{\operatorname{cov}(u, e)}{\operatorname{sd}(u)\,\operatorname{sd}(e)}
 
     It sees neither scale nor offset: :math:`\rho(a + b u, e) = \rho(u, e)` for b > 0. It can rank
     uncertainties, never calibrate them, and it estimates a correlation with a standard deviation

@@ -16,7 +16,7 @@ class CorrelationELBO(Trace_ELBO):
     r"""Evidence lower bound with a correlation of uncertainty and error beside it, equation 6.
 
     .. math:: L = -\mathrm{ELBO} / N
-                  + \lambda \sum_\mathrm{sites} w_\mathrm{site}\,(1 - \rho(u_\mathrm{site}, e_\mathrm{site}))
+                  + \lambda \sum_{s\,\in\,\mathrm{sites}} w_s\,(1 - \rho(u_s, e_s))
 
     The traces are run once, by `Trace_ELBO`; the pair (u, e) of each observed site is read from
     them (see `uncertainty_error_pair`). So no model has to know about the correlation, and no
@@ -28,7 +28,7 @@ class CorrelationELBO(Trace_ELBO):
     weight : float
         lambda; 0 gives the ELBO alone.
     sites : sequence of str or dict of str to float, optional
-        Observed sites that are correlated, with weights w_site if a dictionary. By default all
+        Observed sites that are correlated, with weights w_s if a dictionary. By default all
         whose distribution has a variance. A site that `obs_mask` made goes by its own name,
         without ``_observed``.
     schedule : callable, optional
@@ -90,7 +90,7 @@ class CorrelationELBO(Trace_ELBO):
 
     def _differentiable_loss_particle(self, model_trace: Trace, guide_trace: Trace):
         loss, surrogate = super()._differentiable_loss_particle(model_trace, guide_trace)
-        # Vectorised particles come as one trace, whose loss Pyro divides by their number afterwards.
+        # Vectorised particles come as one trace, and Pyro divides its loss by their number later.
         particles = self.num_particles if self.vectorize_particles else 1
         N = scored_numbers(model_trace) / particles
         correlation = particles * self._correlation_loss(model_trace)
@@ -121,6 +121,9 @@ class CorrelationELBO(Trace_ELBO):
         unknown = [name for name in self.sites if name not in names]
         if unknown:
             raise ValueError(
-                f"`sites` names {unknown}, but the observed sites with a variance are {list(names)}."
+                f"`sites` names {unknown}, but the observed sites with a variance are "
+                f"{list(names)}."
             )
-        return dict(self.sites) if isinstance(self.sites, Mapping) else dict.fromkeys(self.sites, 1.0)
+        return (
+            dict(self.sites) if isinstance(self.sites, Mapping) else dict.fromkeys(self.sites, 1.0)
+        )

@@ -1,5 +1,7 @@
 """The pair (u, e) of a sample site: how unsure its distribution was, and how wrong."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Bool, Float
 from pyro.poutine import Trace
@@ -17,9 +19,10 @@ def observed_sites(trace: Trace) -> dict[str, str]:
     dict
         Name without Pyro's ``_observed`` to name in the trace, in the order of the trace.
     """
+    nodes: dict[str, Any] = trace.nodes
     return {
         name.removesuffix(OBSERVED): name
-        for name, site in trace.nodes.items()
+        for name, site in nodes.items()
         if site["type"] == "sample"
         and site["is_observed"]
         and not site["infer"].get("_deterministic", False)
@@ -56,7 +59,7 @@ def uncertainty_error_pair(
     mask : bool Tensor, shape ``(P, B)``
         Rows in which something was observed.
     """
-    site = trace.nodes[observed_sites(trace)[name]]
+    site: Any = trace.nodes[observed_sites(trace)[name]]
     fn = site["infer"].get("pair_from", site["fn"])
     u, e = _variance_and_error(fn, site["value"])  # batch_shape
     u = site["infer"].get("uncertainty", u).expand(e.shape)
@@ -73,7 +76,8 @@ def scored_numbers(trace: Trace):
     total: Tensor | float = 0.0
     for site in trace.nodes.values():
         if site["type"] == "sample" and site["is_observed"] and not _is_subsample(site):
-            fn, mask = site["fn"], site["mask"]
+            fn: Any = site["fn"]
+            mask: Any = site["mask"]
             rows = torch.ones(fn.batch_shape) if mask is None else mask.expand(fn.batch_shape)
             total = total + (site["scale"] * rows).sum() * fn.event_shape.numel()
     return max(total, 1.0) if isinstance(total, float) else total.clamp(min=1.0)
@@ -102,7 +106,7 @@ def _event_mean(x: Tensor, fn) -> Tensor:
 
 
 def _by_row(x: Tensor, mask: Tensor, site) -> tuple[Tensor, Tensor]:
-    """Average over all plates but the particles' and the outermost: (P, B), and which rows count."""
+    """Average over all plates but the particles' and the outermost: (P, B); which rows count."""
     frames = sorted(site["cond_indep_stack"], key=lambda frame: frame.dim)
     particles = [f for f in frames if f.name == PARTICLES]
     rows = next((f.dim for f in frames if f.name != PARTICLES and f.vectorized), -1)

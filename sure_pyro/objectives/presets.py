@@ -70,4 +70,6 @@ def preset(name: str, weight: float = DEFAULT_WEIGHT) -> tuple[CorrelationELBO, 
         return CorrelationELBO(0.0), Unchanged
     if name == "elbo+pcc":
         return CorrelationELBO(weight), Unchanged
-    raise ValueError(f"`objective` must be 'sure', 'elbo', 'elbo+pcc' or a CorrelationELBO; got {name!r}.")
+    raise ValueError(
+        f"`objective` must be 'sure', 'elbo', 'elbo+pcc' or a CorrelationELBO; got {name!r}."
+    )

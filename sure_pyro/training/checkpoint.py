@@ -4,13 +4,17 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from sure_pyro.training.history import History
+
+if TYPE_CHECKING:
+    from sure_pyro.training.steps import Step
 
 
 @dataclass
@@ -41,7 +45,7 @@ class Progress:
 def save_checkpoint(
     path: Path,
     progress: Progress,
-    module: nn.Module,
+    module: "Step",
     best: dict[str, Tensor],
     optimizer: torch.optim.Optimizer,
 ) -> None:
@@ -68,7 +72,7 @@ def read_progress(path: Path) -> Progress:
 
 
 def load_checkpoint(
-    path: Path, module: nn.Module, optimizer: torch.optim.Optimizer
+    path: Path, module: "Step", optimizer: torch.optim.Optimizer
 ) -> dict[str, Tensor]:
     """Put weights, optimiser and random state back; return the best weights."""
     with safe_open(path, framework="pt") as file:
@@ -86,7 +90,7 @@ def load_checkpoint(
     return _under(tensors, "best/")
 
 
-def trained_state(module: nn.Module) -> dict[str, Tensor]:
+def trained_state(module: "Step") -> dict[str, Tensor]:
     """Copy what a training changes: the tensors of ``module.trained()``."""
     return {
         f"{i}/{name}": tensor.detach().clone()
@@ -95,7 +99,7 @@ def trained_state(module: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def load_trained_state(module: nn.Module, state: dict[str, Tensor]) -> None:
+def load_trained_state(module: "Step", state: dict[str, Tensor]) -> None:
     """Put back what `trained_state` copied."""
     for i, part in enumerate(module.trained()):
         part.load_state_dict(_under(state, f"{i}/"))

@@ -11,10 +11,10 @@ from lightning_fabric import Fabric
 
 from sure_pyro.data import Batch
 from sure_pyro.models import SURE, Latents
-from sure_pyro.models.latents import Masks, hide
+from sure_pyro.models.latents import hide
 from sure_pyro.objectives import CorrelationELBO, preset
 from sure_pyro.objectives.presets import DEFAULT_WEIGHT, Unchanged
-from sure_pyro.training.checkpoint import Progress, read_progress
+from sure_pyro.training.checkpoint import read_progress
 from sure_pyro.training.history import History
 from sure_pyro.training.loop import Settings, run_phase
 from sure_pyro.training.steps import HeadStep, JointStep, ReconstructionStep, Step
@@ -94,7 +94,7 @@ def fit(
     if unknown or not phases:
         raise ValueError(f"`phases` must name phases of {list(PHASES)}; got {tuple(phases)}.")
     if validation is None:
-        train, validation = train.split((0.8, 0.2), seed=seed)
+        train, validation, _ = train.split((0.8, 0.2, 0.0), seed=seed)
     checkpoint = None if checkpoint is None else Path(checkpoint)
     before = read_progress(checkpoint) if resume and checkpoint and checkpoint.exists() else None
     history = before.history if before else History()
@@ -108,7 +108,9 @@ def fit(
             for phase in phases:
                 if before and before.phase != phase and phase in history.best:
                     continue  # finished before the interruption
-                resumed, before = (before, None) if before and before.phase == phase else (None, before)
+                resumed, before = (
+                    (before, None) if before and before.phase == phase else (None, before)
+                )
                 step = PHASES[phase](model, *_objective(objective, weight))
                 settings = _settings(phase, epochs=epochs, batch_size=batch_size, lr=lr)
                 run_phase(

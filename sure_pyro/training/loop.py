@@ -25,7 +25,7 @@ from sure_pyro.training.steps import Step
 VALIDATION_ROWS = 1024  # rows per validation pass
 
 
-class TrainingDiverged(RuntimeError):
+class TrainingDiverged(RuntimeError):  # noqa: N818  (says what happened)
     """The loss was not finite. The model holds the best weights up to then."""
 
 
@@ -100,7 +100,7 @@ def run_phase(
     """
     optimizer = torch.optim.AdamW(step.parameters_to_train(), weight_decay=settings.weight_decay)
     wrapped, optimizer = fabric.setup(step, optimizer)
-    if resume is None:
+    if resume is None or checkpoint is None:
         progress = Progress(step.name, history=history)
         progress.best_value = evaluate(wrapped, step, validation, validation_masks)["selection"]
         best = trained_state(step)
@@ -115,7 +115,7 @@ def run_phase(
             step.elbo.progress = epoch / settings.epochs
             means = _one_epoch(wrapped, step, train, optimizer, settings, epoch, fabric)
             measured = evaluate(wrapped, step, validation, validation_masks)
-            history.records.append(_record(step.name, epoch, settings.lr_at(epoch), means, measured))
+            history.records.append(_record(step, epoch, settings, means, measured))
             if measured["selection"] < progress.best_value:
                 progress.best_value, progress.stale = measured["selection"], 0
                 history.best[step.name], best = epoch, trained_state(step)
@@ -148,9 +148,9 @@ def _one_epoch(
         loss = wrapped(batch, hide(batch))
         if not torch.isfinite(loss):
             raise TrainingDiverged(
-                f"The loss of phase {step.name!r} is {loss.item()} in epoch {epoch}. The weights of "
-                "the best epoch so far are kept. Try a smaller `lr`, or look for extreme values in "
-                "the features."
+                f"The loss of phase {step.name!r} is {loss.item()} in epoch {epoch}. The weights "
+                "of the best epoch so far are kept. Try a smaller `lr`, or look for extreme values "
+                "in the features."
             )
         optimizer.zero_grad()
         fabric.backward(loss)
@@ -177,8 +177,8 @@ def _means(collected: Iterable[dict[str, Tensor]]) -> dict[str, float]:
     return {key: torch.stack([c[key] for c in collected]).mean().item() for key in collected[0]}
 
 
-def _record(phase: str, epoch: int, lr: float, train: dict, validation: dict) -> dict:
-    record = {"phase": phase, "epoch": epoch, "lr": lr}
+def _record(step: Step, epoch: int, settings: Settings, train: dict, validation: dict) -> dict:
+    record = {"phase": step.name, "epoch": epoch, "lr": settings.lr_at(epoch)}
     record |= {f"train/{k}": v for k, v in train.items()}
     return record | {f"validation/{k}": v for k, v in validation.items()}
 

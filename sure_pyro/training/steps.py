@@ -112,7 +112,7 @@ class HeadStep(Step):
         with torch.no_grad():
             r = self.model.reconstruct(latents, visible)
             zt = self.model.fill(latents, visible, {name: x.loc for name, x in r.items()})
-            h = self.model.space.fuse(zt, latents.exists(visible) if latents.padding else None)
+            h = self.model.space.fuse(zt, latents.exists(visible))
         output = self.model.head(h)
         if self.total_variance:
             output = with_propagated(self.model, output, latents, visible, r)
@@ -137,7 +137,7 @@ class JointStep(Step):
         """Loss of a batch."""
         r = self.model.reconstruct(latents, visible)
         zt = self.model.fill(latents, visible, {name: x.loc for name, x in r.items()})
-        output = self.model.respond(zt, latents.exists(visible) if latents.padding else {})
+        output = self.model.respond(zt, latents.exists(visible))
         output = with_propagated(self.model, output, latents, visible, r)
         with self.handler():
             loss = self.elbo.differentiable_loss(

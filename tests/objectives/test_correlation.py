@@ -26,7 +26,9 @@ def test_counts_only_what_the_mask_lets_through():
     torch.testing.assert_close(pearson(u, e, mask), expected)
 
 
-vectors = hnp.arrays(np.float64, 12, elements=st.floats(-10, 10, allow_subnormal=False), unique=True)
+vectors = hnp.arrays(
+    np.float64, 12, elements=st.floats(-10, 10, allow_subnormal=False), unique=True
+)
 
 
 @given(vectors, vectors, st.floats(0.1, 100), st.floats(-50, 50))

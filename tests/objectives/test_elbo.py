@@ -144,7 +144,9 @@ def test_subsampled_plate_estimates_the_same_number(data):
     parts = [
         elbo.differentiable_loss(model, no_guide, x, y, rows) for rows in torch.arange(64).split(16)
     ]
-    torch.testing.assert_close(torch.stack(list(map(torch.as_tensor, parts))).mean(), torch.as_tensor(full))
+    torch.testing.assert_close(
+        torch.stack(list(map(torch.as_tensor, parts))).mean(), torch.as_tensor(full)
+    )
 
 
 def test_weights_and_choice_of_sites():

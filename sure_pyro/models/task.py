@@ -1,0 +1,26 @@
+"""What a target asks of a model."""
+
+from torch import Tensor
+
+from sure_pyro.data import Batch
+
+
+def target_of(batch: Batch, argument: str = "train") -> Tensor:
+    """Target of a batch that must have one.
+
+    Raises
+    ------
+    ValueError
+        If it has none.
+    """
+    if batch.target is None:
+        raise ValueError(f"`{argument}` has no targets: give `target` to `sp.from_arrays`.")
+    return batch.target
+
+
+def num_outputs(batch: Batch) -> int:
+    """C: one logit per class, or one output per column of the target."""
+    target = target_of(batch)
+    if batch.task == "classification":
+        return len(batch.class_names or ())
+    return target.reshape(len(batch), -1).shape[1]

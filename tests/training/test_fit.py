@@ -1,0 +1,229 @@
+import hashlib
+
+import numpy as np
+import pytest
+import torch
+
+import sure_pyro as sp
+from sure_pyro.models import hide
+from sure_pyro.training import Settings, TrainingDiverged, loop
+from tests.models.conftest import make_batch
+
+SMALL = {"width": 16, "dropout": 0.1}
+
+
+def make(task="classification", **options):
+    train, validation = make_batch(B=80, task=task), make_batch(B=40, seed=1, task=task)
+    torch.manual_seed(0)
+    model = sp.SURE(
+        sp.MLPBackbone.for_data(train, latent_size=8, dropout=0.5),
+        reconstructor_options=SMALL,
+        **options,
+    )
+    return model, train, validation
+
+
+def fit(model, train, validation, **options):
+    return sp.fit(model, train, validation, **{"epochs": 3, "progress_bar": False, **options})
+
+
+def fingerprint(module):
+    """Hash of every byte of parameters and buffers."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(name.encode() + tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+@pytest.mark.parametrize("objective", ["sure", "elbo", "elbo+pcc"])
+@pytest.mark.parametrize("task", ["classification", "regression", "multilabel"])
+def test_both_phases_lower_what_they_select_by(task, objective):
+    model, train, validation = make(task)
+    history = fit(model, train, validation, objective=objective, epochs=15)
+    assert set(history.best) == {"reconstruction", "head"}
+    for phase in history.best:
+        selection = history.phase(phase)["validation/selection"]
+        assert selection.min() < selection.iloc[0]
+    assert not model.training
+
+
+def test_frozen_backbone_is_unchanged_byte_for_byte():
+    class WithBatchNorm(sp.MLPBackbone):
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options)
+            self.norm = torch.nn.BatchNorm1d(64)
+
+        def fuse(self, latents):
+            return self.norm(super().fuse(latents))
+
+    _, train, validation = make()
+    backbone = WithBatchNorm.for_data(train)
+    before = fingerprint(backbone)
+    model = sp.SURE(backbone, reconstructor_options=SMALL)
+    fit(model, train, validation, phases=("reconstruction", "head", "joint"))
+    assert fingerprint(backbone) == before
+
+
+def test_phases_train_only_their_part():
+    model, train, validation = make()
+    model.initialize(train)
+    head = fingerprint(model.head)
+    fit(model, train, validation, phases=("reconstruction",))
+    assert fingerprint(model.head) == head
+    reconstructor = fingerprint(model.reconstructor)
+    fit(model, train, validation, phases=("head",))
+    assert fingerprint(model.reconstructor) == reconstructor
+    assert fingerprint(model.head) != head
+
+
+def test_same_seed_same_model_and_the_global_generator_is_left_alone():
+    prints = []
+    for seed in (1, 1, 2):
+        model, train, validation = make()
+        before = torch.get_rng_state()
+        fit(model, train, validation, seed=seed)
+        assert torch.equal(torch.get_rng_state(), before)
+        prints.append(fingerprint(model.reconstructor) + fingerprint(model.head))
+    assert prints[0] == prints[1]
+    assert prints[0] != prints[2]
+
+
+class Interruption(KeyboardInterrupt):
+    pass
+
+
+def interrupt_after(monkeypatch, epochs):
+    """Raise a KeyboardInterrupt after so many epochs have been checkpointed."""
+    done = []
+    original = loop.save_checkpoint
+
+    def save(*args, **kwargs):
+        original(*args, **kwargs)
+        done.append(1)
+        if len(done) == epochs:
+            raise Interruption
+
+    monkeypatch.setattr(loop, "save_checkpoint", save)
+
+
+@pytest.mark.parametrize("after", [2, 4, 6])
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, monkeypatch, after):
+    """Four epochs of each phase, interrupted in the first, between the two, and in the second."""
+    straight, train, validation = make()
+    expected = fit(straight, train, validation, epochs=4)
+    path = tmp_path / "run.safetensors"
+    model, *_ = make()
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, after)
+        stopped = fit(model, train, validation, epochs=4, checkpoint=path)
+    assert stopped.interrupted
+    model, *_ = make()  # a new process would start from here
+    history = fit(model, train, validation, epochs=4, checkpoint=path, resume=True)
+    assert history.records == expected.records
+    assert history.best == expected.best
+    assert fingerprint(model.reconstructor) == fingerprint(straight.reconstructor)
+    assert fingerprint(model.head) == fingerprint(straight.head)
+
+
+def test_an_interrupted_fit_keeps_the_best_weights(monkeypatch, tmp_path):
+    model, train, validation = make()
+    interrupt_after(monkeypatch, 2)
+    history = fit(model, train, validation, epochs=50, checkpoint=tmp_path / "run.safetensors")
+    assert history.interrupted
+    assert len(history.records) == 2
+    assert model.predict(validation).mean.isfinite().all()
+
+
+def test_a_diverging_loss_stops_with_the_last_good_weights():
+    model, train, validation = make()
+    with pytest.raises(
+        TrainingDiverged, match=r"'reconstruction' is (nan|inf) in epoch .* smaller `lr`"
+    ):
+        fit(model, train, validation, lr=1e20, epochs=20)
+    assert all(p.isfinite().all() for p in model.reconstructor.parameters())
+    assert model.predict(validation).mean.isfinite().all()
+
+
+def test_checkpoint_is_one_safetensors_file_and_nothing_is_left_beside_it(tmp_path):
+    from safetensors import safe_open
+
+    model, train, validation = make()
+    fit(model, train, validation, checkpoint=tmp_path / "run.safetensors")
+    assert [p.name for p in tmp_path.iterdir()] == ["run.safetensors"]
+    with safe_open(tmp_path / "run.safetensors", framework="pt") as file:
+        assert "progress" in file.metadata()
+
+
+def test_history_tells_the_quantities_by_site():
+    model, train, validation = make()
+    history = fit(model, train, validation)
+    frame = history.phase("reconstruction")
+    for column in (
+        "train/elbo",
+        "validation/loss",
+        "validation/rho/z_image",
+        "validation/mse/z_text",
+    ):
+        assert np.isfinite(frame[column]).all()
+    assert "validation/rho/y" in history.phase("head")
+    assert "epochs" in repr(history)
+    assert "<table" in history._repr_html_()
+
+
+def test_without_a_validation_part_one_is_held_out():
+    model, train, _ = make()
+    assert len(sp.fit(model, train, epochs=1, progress_bar=False).records) == 2
+
+
+def test_a_batch_of_one_row_trains():
+    model, train, validation = make()
+    fit(model, train[:1], validation, epochs=1, phases=("reconstruction",))
+    assert all(p.isfinite().all() for p in model.reconstructor.parameters())
+
+
+def test_float64_stays_float64():
+    train, validation = make_batch(dtype=torch.float64), make_batch(seed=1, dtype=torch.float64)
+    model = sp.SURE(sp.MLPBackbone.for_data(train), reconstructor_options=SMALL)
+    fit(model, train, validation, epochs=1)
+    assert model.predict(validation, "both", num_samples=5).mean.dtype == torch.float64
+
+
+def test_joint_training_sends_the_gradient_of_the_task_to_the_reconstructor():
+    model, train, validation = make()
+    model.initialize(train)
+    from sure_pyro.objectives import preset
+    from sure_pyro.training.steps import JointStep
+
+    latents = model.encode(train)
+    step = JointStep(model, *preset("elbo"))
+    visible = hide(latents)
+    y_only = {name: torch.zeros_like(a) for name, a in latents.available.items()}
+    nothing_scored = type(latents)(latents.values, y_only, latents.padding, latents.target)
+    seen = {name: v & False for name, v in visible.items()}
+    step(nothing_scored, seen).backward()
+    gradients = [p.grad for p in model.reconstructor.parameters() if p.grad is not None]
+    assert max(g.abs().max() for g in gradients) > 0
+
+
+def test_rows_with_a_single_modality_teach_nothing():
+    model, train, validation = make()
+    available = torch.zeros(80, 3, dtype=torch.bool)
+    available[:, 0] = True
+    lone = sp.from_arrays(train.features, train.target, available=available)
+    with pytest.raises(ValueError, match="No row of `train` has two modalities"):
+        fit(model, lone, validation)
+
+
+def test_unknown_names_are_refused():
+    model, train, validation = make()
+    with pytest.raises(ValueError, match=r"`phases` must name phases of .*; got \('third',\)"):
+        fit(model, train, validation, phases=("third",))
+    with pytest.raises(ValueError, match="`objective` must be 'sure'"):
+        fit(model, train, validation, objective="mse")
+
+
+def test_learning_rate_falls_to_zero_along_a_cosine():
+    settings = Settings(epochs=10, lr=0.2)
+    assert settings.lr_at(0) == 0.2
+    assert settings.lr_at(5) == pytest.approx(0.1)
+    assert settings.lr_at(10) == pytest.approx(0.0)
