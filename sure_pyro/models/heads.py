@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.distributions import Distribution
 
 VARIANCE_FLOOR = 1e-4
 """Smallest variance of a head, on the scale of standardised targets or logits."""
@@ -74,7 +75,7 @@ class Head(nn.Module, ABC):
         return output
 
     @abstractmethod
-    def distribution(self, output: Output) -> dist.TorchDistribution:
+    def distribution(self, output: Output) -> Distribution:
         """Distribution of the target, ``batch_shape = (*batch,)``, given total mean and variance.
 
         Parameters
@@ -120,7 +121,7 @@ class GaussianHead(Head):
         mean = self.target_mean + self.target_scale * output.mean
         return Output(mean, self.target_scale.square() * output.variance)
 
-    def distribution(self, output) -> dist.TorchDistribution:
+    def distribution(self, output) -> Distribution:
         """See `Head.distribution`; event shape (C,)."""
         return dist.Normal(output.mean, output.variance.sqrt(), validate_args=False).to_event(1)
 
@@ -130,7 +131,7 @@ class CategoricalHead(Head):
 
     task = "classification"
 
-    def distribution(self, output) -> dist.TorchDistribution:
+    def distribution(self, output) -> Distribution:
         """See `Head.distribution`; event shape ()."""
         return dist.Categorical(logits=moderated(output), validate_args=False)
 
@@ -148,7 +149,7 @@ class BernoulliHead(Head):
         """See `Head.observed`: one column per label."""
         return target.reshape(len(target), -1).to(self.mean.weight.dtype)
 
-    def distribution(self, output) -> dist.TorchDistribution:
+    def distribution(self, output) -> Distribution:
         """See `Head.distribution`; event shape (C,)."""
         return dist.Bernoulli(logits=moderated(output), validate_args=False).to_event(1)
 

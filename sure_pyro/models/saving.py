@@ -38,7 +38,8 @@ def load(model_class: type["SURE"], path: str | Path, backbone: Backbone | None)
         raise ValueError(f"{path} has format {config['format']}; this version reads {FORMAT}.")
     tensors = load_file(path / "weights.safetensors")
     model = model_class(backbone or _small_backbone(config, path), **config["settings"])
-    model.space = LatentSpace(model.backbone, config["shapes"], config["sequences"])
+    shapes = {name: (L, D) for name, (L, D) in config["shapes"].items()}
+    model.space = LatentSpace(model.backbone, shapes, config["sequences"])
     model.space.to(dtype=getattr(torch, config["dtype"]))
     model._build(config["width"], config["num_outputs"])
     model.class_names = tuple(config["class_names"]) if config["class_names"] else None

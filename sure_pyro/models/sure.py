@@ -8,7 +8,7 @@ first-order Taylor expansion (equation 7), by sampling (equation 10), or both.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -215,7 +215,8 @@ class SURE(LocalPyroModule):
         Returns
         -------
         mean, variance : dict of Tensor
-            For `sure_pyro.propagation`: `mean` also holds the tokens that exist, under
+            For `sure_pyro.propagation`. `variance` names the modalities that some row misses;
+            `mean` also holds the tokens that exist, under
             ``"<name>|exists"``, for padded sequences; they are known exactly.
         """
         missing = latents.missing(visible)
@@ -224,6 +225,7 @@ class SURE(LocalPyroModule):
         variance = {
             name: r.scale.square() * missing[name].unsqueeze(-1)
             for name, r in reconstruction.items()
+            if bool(missing[name].any())
         }
         exists = latents.exists(visible)
         mean.update({f"{name}{_EXISTS}": e for name, e in exists.items()})
@@ -243,7 +245,7 @@ class SURE(LocalPyroModule):
     def predict(
         self,
         batch: Batch,
-        propagate: Literal["taylor", "sampling", "both", "none"] = "taylor",
+        propagate: str = "taylor",
         *,
         num_samples: int = 1000,
         seed: int = 0,
@@ -293,7 +295,7 @@ class SURE(LocalPyroModule):
 
     @torch.no_grad()
     def pretrained(
-        self, batch: Batch, fill: Literal["zero", "mean", "reconstruction"] = "zero"
+        self, batch: Batch, fill: str = "zero"
     ) -> Float[Tensor, "B C"]:
         """What the pretrained model says when missing latents are filled: the baselines.
 

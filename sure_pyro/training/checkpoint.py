@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from sure_pyro.training.history import History
 
@@ -45,12 +45,12 @@ class Progress:
 def save_checkpoint(
     path: Path,
     progress: Progress,
-    module: "Step",
+    step: "Step",
     best: dict[str, Tensor],
     optimizer: torch.optim.Optimizer,
 ) -> None:
     """Write weights, best weights, optimiser, random state and history in one step."""
-    tensors = {f"module/{k}": v for k, v in trained_state(module).items()}
+    tensors = {f"model/{k}": v for k, v in _state(step.trainable()).items()}
     tensors |= {f"best/{k}": v for k, v in best.items()}
     for i, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{i}/{k}": torch.as_tensor(v) for k, v in state.items()}
@@ -72,12 +72,12 @@ def read_progress(path: Path) -> Progress:
 
 
 def load_checkpoint(
-    path: Path, module: "Step", optimizer: torch.optim.Optimizer
+    path: Path, step: "Step", optimizer: torch.optim.Optimizer
 ) -> dict[str, Tensor]:
     """Put weights, optimiser and random state back; return the best weights."""
     with safe_open(path, framework="pt") as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    load_trained_state(module, _under(tensors, "module/"))
+    _load(step.trainable(), _under(tensors, "model/"))
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in _under(tensors, "optimizer/").items():
         i, name = key.split("/")
@@ -90,18 +90,26 @@ def load_checkpoint(
     return _under(tensors, "best/")
 
 
-def trained_state(module: "Step") -> dict[str, Tensor]:
-    """Copy what a training changes: the tensors of ``module.trained()``."""
+def trained_state(step: "Step") -> dict[str, Tensor]:
+    """Copy what a phase changes: the tensors of ``step.trained()``."""
+    return _state(step.trained())
+
+
+def load_trained_state(step: "Step", state: dict[str, Tensor]) -> None:
+    """Put back what `trained_state` copied."""
+    _load(step.trained(), state)
+
+
+def _state(parts: tuple[nn.Module, ...]) -> dict[str, Tensor]:
     return {
         f"{i}/{name}": tensor.detach().clone()
-        for i, part in enumerate(module.trained())
+        for i, part in enumerate(parts)
         for name, tensor in part.state_dict().items()
     }
 
 
-def load_trained_state(module: "Step", state: dict[str, Tensor]) -> None:
-    """Put back what `trained_state` copied."""
-    for i, part in enumerate(module.trained()):
+def _load(parts: tuple[nn.Module, ...], state: dict[str, Tensor]) -> None:
+    for i, part in enumerate(parts):
         part.load_state_dict(_under(state, f"{i}/"))
 
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import torch
 from lightning_fabric import Fabric
@@ -36,7 +35,7 @@ def fit(
     validation: Batch | None = None,
     objective: str | CorrelationELBO = "elbo+pcc",
     *,
-    phases: tuple[Literal["reconstruction", "head", "joint"], ...] = ("reconstruction", "head"),
+    phases: tuple[str, ...] = ("reconstruction", "head"),
     weight: float = DEFAULT_WEIGHT,
     seed: int = 0,
     epochs: int | None = None,

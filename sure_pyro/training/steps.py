@@ -50,6 +50,10 @@ class Step(nn.Module, ABC):
     def trained(self) -> tuple[nn.Module, ...]:
         """The parts of the model that this phase trains."""
 
+    def trainable(self) -> tuple[nn.Module, ...]:
+        """The parts of the model that any phase trains: what a checkpoint holds."""
+        return (self.model.reconstructor, self.model.head)
+
     def parameters_to_train(self) -> Iterator[nn.Parameter]:
         """Their parameters."""
         return (p for module in self.trained() for p in module.parameters())

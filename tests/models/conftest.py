@@ -8,11 +8,12 @@ import sure_pyro as sp
 
 def make_batch(B=40, seed=0, missing=True, task="classification", dtype=torch.float32):
     """Three modalities that share a factor; a vector, a sequence and a narrow vector."""
+    world = torch.Generator().manual_seed(99)  # the same for every seed: other rows, same law
     g = torch.Generator().manual_seed(seed)
     s = torch.randn(B, 3, generator=g)
     features = {
-        "image": s @ torch.randn(3, 6, generator=g) + 0.3 * torch.randn(B, 6, generator=g),
-        "audio": (s @ torch.randn(3, 8, generator=g)).reshape(B, 4, 2)
+        "image": s @ torch.randn(3, 6, generator=world) + 0.3 * torch.randn(B, 6, generator=g),
+        "audio": (s @ torch.randn(3, 8, generator=world)).reshape(B, 4, 2)
         + 0.3 * torch.randn(B, 4, 2, generator=g),
         "text": s[:, :2] + 0.3 * torch.randn(B, 2, generator=g),
     }

@@ -21,7 +21,7 @@ def test_pretraining_learns_the_task_and_freezes(kind, task):
     torch.manual_seed(0)
     backbone = kind.for_data(train, latent_size=8)
     before = task_loss(backbone.eval(), validation.complete()).item()
-    sp.pretrain(backbone, train, validation, epochs=15, progress_bar=False)
+    sp.pretrain(backbone, train, validation, epochs=40, batch_size=32, progress_bar=False)
     assert task_loss(backbone, validation.complete()).item() < 0.8 * before
     assert not backbone.training
 

@@ -117,7 +117,7 @@ def test_the_generative_program_follows_the_sampling_road():
     latents = type(latents)(latents.values, latents.available, latents.padding)  # no target
     draws = Predictive(model, num_samples=4000, return_sites=["y"])
     with pyro.poutine.seed(rng_seed=0):
-        y = draws(latents, latents.available, plug_in=False)["y"]
+        y = draws(latents, latents.available, plug_in=False)["y"].reshape(4000, 6, 1)
     ours = model.predict(batch, "sampling", num_samples=4000)
     scale = model.head.target_scale.square()
     torch.testing.assert_close(y.var(0) * scale, ours.total, rtol=0.08, atol=0)

@@ -134,6 +134,7 @@ def test_an_interrupted_fit_keeps_the_best_weights(monkeypatch, tmp_path):
     assert model.predict(validation).mean.isfinite().all()
 
 
+@pytest.mark.filterwarnings("ignore:Encountered (NaN|inf)")
 def test_a_diverging_loss_stops_with_the_last_good_weights():
     model, train, validation = make()
     with pytest.raises(
