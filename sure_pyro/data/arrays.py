@@ -1,7 +1,7 @@
 """Batches from numpy arrays or tensors: the door at which NaN may become availability."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ def from_arrays(
     group: Any = None,
     task: str | None = None,
     class_names: Sequence[str] | None = None,
-    nan: Literal["error", "missing"] = "error",
+    nan: str = "error",
     *,
     test: Any = None,
     padding: Mapping[str, Any] | None = None,

@@ -1,7 +1,7 @@
 """Batches from a pandas DataFrame: columns are the entries of vector modalities."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 import torch
@@ -18,7 +18,7 @@ def from_dataframe(
     *,
     task: str | None = None,
     test: str | None = None,
-    nan: Literal["error", "missing"] = "error",
+    nan: str = "error",
     dtype: torch.dtype = torch.float32,
     allow_empty: bool = False,
 ) -> Batch:

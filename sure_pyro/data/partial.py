@@ -1,7 +1,6 @@
 """What to do with modalities that are recorded in parts, where a model takes them whole or not."""
 
 from collections.abc import Iterable, Mapping
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -13,7 +12,7 @@ from sure_pyro.data.validate import check_names
 
 def resolve_partial(
     batch: Batch,
-    policy: Literal["absent", "impute", "keep"] = "absent",
+    policy: str = "absent",
     *,
     modalities: Iterable[str] | None = None,
     means: Mapping[str, Tensor] | None = None,

@@ -23,7 +23,7 @@ Machine Learning, 2006, section 12.2.4).
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Float64
@@ -193,7 +193,7 @@ def synthetic(
     num_factors: int = 3,
     noise: float = 0.3,
     heteroscedastic: float = 0.0,
-    task: Literal["regression", "classification"] = "regression",
+    task: str = "regression",
     num_classes: int = 3,
     dtype: torch.dtype = torch.float32,
     seed: Seed = 0,

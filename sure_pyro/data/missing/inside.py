@@ -1,7 +1,6 @@
 """Intra-modality missingness: some time steps or entries of a modality are not recorded."""
 
 from collections.abc import Iterable
-from typing import Literal
 
 import torch
 from jaxtyping import Bool
@@ -18,7 +17,7 @@ def within(
     rate: float,
     seed: Seed,
     *,
-    axis: Literal["steps", "entries"] = "steps",
+    axis: str = "steps",
     modalities: Iterable[str] | None = None,
     keep_one: bool = True,
 ) -> Batch:
