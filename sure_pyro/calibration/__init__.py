@@ -8,12 +8,20 @@ is everywhere an array (N,) of strings or integers that says which modalities a 
 from sure_pyro.calibration.attainable import AttainableCorrelation, attainable_correlation
 from sure_pyro.calibration.bootstrap import Interval, bootstrap_interval
 from sure_pyro.calibration.brier import BrierDecomposition, brier_decomposition
+from sure_pyro.calibration.conformal import ConformalIntervals, ConformalSets, Intervals, Sets
 from sure_pyro.calibration.correlation import (
     WithinCorrelation,
     correlation,
     row_pair,
     within_pattern_correlation,
 )
+from sure_pyro.calibration.deferral import (
+    Decisions,
+    DeferralPolicy,
+    DeferralReport,
+    risk_coverage_by_pattern,
+)
+from sure_pyro.calibration.files import read_json, write_json
 from sure_pyro.calibration.intervals import (
     IntervalCoverage,
     central_interval,
@@ -24,6 +32,7 @@ from sure_pyro.calibration.intervals import (
 )
 from sure_pyro.calibration.patterns import PerPattern, mask_pattern, per_pattern
 from sure_pyro.calibration.point import accuracy, f1, mae, rmse
+from sure_pyro.calibration.recalibration import Recalibrated, VarianceRecalibration
 from sure_pyro.calibration.reconstructability import Reconstructability, reconstructability
 from sure_pyro.calibration.reliability import (
     Bins,
@@ -34,6 +43,7 @@ from sure_pyro.calibration.reliability import (
     uce,
     variance_bins,
 )
+from sure_pyro.calibration.risk_control import controlled_threshold, risk_p_value
 from sure_pyro.calibration.risk_coverage import RiskCoverage, aurc, excess_aurc, risk_coverage
 from sure_pyro.calibration.scores import (
     bernoulli_brier,
@@ -46,6 +56,7 @@ from sure_pyro.calibration.scores import (
     zero_one_loss,
 )
 from sure_pyro.calibration.sparsification import Sparsification, ause, sparsification
+from sure_pyro.calibration.temperature import TemperatureScaling
 from sure_pyro.calibration.variance_ratio import variance_ratio
 
 __all__ = [
@@ -68,4 +79,12 @@ __all__ = [
     "accuracy", "f1", "rmse", "mae",
     # what could be reconstructed at all
     "reconstructability", "Reconstructability",
+    # making it right, per mask pattern
+    "VarianceRecalibration", "TemperatureScaling", "Recalibrated",
+    "ConformalIntervals", "Intervals", "ConformalSets", "Sets",
+    # handing over
+    "DeferralPolicy", "Decisions", "DeferralReport", "risk_coverage_by_pattern",
+    "controlled_threshold", "risk_p_value",
+    # JSON on disk, for everything with `to_dict` and `from_dict`
+    "write_json", "read_json",
 ]  # fmt: skip

@@ -125,3 +125,21 @@ def at_least(name: str, value: int, lowest: int) -> int:
     if value < lowest:
         raise ValueError(f"`{name}` must be at least {lowest}; got {value}.")
     return int(value)
+
+
+def known_kind(name: str, value: Any, rows: int, known: Mapping[Any, Any]) -> np.ndarray:
+    """Check patterns to look up: strings where strings were fitted, integers where integers."""
+    array = keys(name, value, rows)
+    fitted = {type(key) for key in known}
+    if fitted and isinstance(array[:1].tolist()[0], str) != (str in fitted):
+        raise TypeError(
+            f"`{name}` has dtype {array.dtype}, but the fit knows patterns such as "
+            f"{next(iter(known))!r}; every row would count as never seen."
+        )
+    return array
+
+
+def type_of_state(state: Mapping[str, Any], wanted: str) -> None:
+    """Check that a stored dictionary belongs to the class that reads it."""
+    if state.get("type") != wanted:
+        raise ValueError(f"Expected a stored {wanted!r}; got type {state.get('type')!r}.")

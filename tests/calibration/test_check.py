@@ -1,4 +1,4 @@
-"""What the annotations of the public functions refuse first while testing, and users see from here."""
+"""What the annotations refuse first while testing, and users see from here."""
 
 import numpy as np
 import pytest

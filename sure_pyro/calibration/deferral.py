@@ -1,0 +1,294 @@
+"""When to hand a case to a human: thresholds per mask pattern with a finite-sample guarantee.
+
+A score means different things with different modalities missing, so one threshold for all is too
+strict for some patterns and too generous for others. Two goals:
+
+``max_risk``
+    the mean loss of the accepted rows is at most r, with probability ``1 - delta`` over the
+    calibration rows (`risk_control`): in every pattern at once, or, with ``scope="overall"``, in
+    all rows together, with the thresholds where the patterns' expected losses are equal. The
+    first is the stronger promise and needs hundreds of rows per pattern;
+``budget``
+    a fraction b of all rows is deferred, spread over the patterns so that the accepted rows err
+    least (`allocation`). An optimum of the calibration rows, without a promise on the risk.
+
+``static=True`` makes the one threshold that both are compared with.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Num, Shaped
+
+from sure_pyro.calibration import check
+from sure_pyro.calibration.allocation import allocate, allocate_risk, cut
+from sure_pyro.calibration.files import read_json, write_json
+from sure_pyro.calibration.patterns import PerPattern, rows_by_pattern
+from sure_pyro.calibration.recalibration import Pattern
+from sure_pyro.calibration.risk_control import controlled_threshold
+from sure_pyro.calibration.risk_coverage import RiskCoverage, risk_coverage
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class Decisions:
+    """What a policy decided, row by row, each (N,): `accept`, the `threshold` used, a `reason`."""
+
+    accept: Bool[np.ndarray, " N"]
+    threshold: Float[np.ndarray, " N"]
+    reason: Shaped[np.ndarray, " N"]
+
+
+@dataclass(frozen=True, eq=False)
+class DeferralReport:
+    """A policy on rows with known loss, overall and per pattern.
+
+    Parameters
+    ----------
+    coverage : PerPattern
+        Accepted fraction.
+    risk : PerPattern
+        Mean loss of the accepted rows; NaN where none is accepted. Its `rows` count those.
+    """
+
+    coverage: PerPattern
+    risk: PerPattern
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Give one line per pattern and one for all rows."""
+        table = self.coverage.to_dataframe().rename(columns={"value": "coverage"})
+        table["accepted"] = [self.risk.total_rows, *self.risk.rows]
+        table["risk"] = [self.risk.overall, *self.risk.value]
+        return table
+
+
+@dataclass(frozen=True, eq=False)
+class DeferralPolicy:
+    """Thresholds per mask pattern; make one with `fit`. Rows with ``score < threshold`` pass.
+
+    Parameters
+    ----------
+    thresholds : dict of float
+        ``-inf`` defers every row of a pattern, ``inf`` accepts every one.
+    fallback : float
+        Threshold of a pattern that was never seen.
+    rows : dict of int
+        Calibration rows of each pattern.
+    goal : {"max_risk", "budget"}
+    value, delta : float
+        The wanted risk or budget, and the probability that the promise on the risk fails.
+    static : bool
+        One threshold for all patterns.
+    """
+
+    thresholds: Mapping[Pattern, float]
+    fallback: float
+    rows: Mapping[Pattern, int]
+    goal: str
+    value: float
+    delta: float
+    static: bool
+
+    @classmethod
+    def fit(
+        cls,
+        score: Num[np.ndarray, " _N"],
+        loss: Num[np.ndarray, " _N"],
+        pattern: Shaped[np.ndarray, " _N"],
+        *,
+        max_risk: float | None = None,
+        budget: float | None = None,
+        delta: float = 0.05,
+        scope: Literal["pattern", "overall"] = "pattern",
+        static: bool = False,
+        seed: int = 0,
+    ) -> DeferralPolicy:
+        """Find the thresholds on held-out rows.
+
+        Parameters
+        ----------
+        score : ndarray, shape (N,)
+            Uncertainty; larger is deferred first.
+        loss : ndarray, shape (N,)
+            In [0, 1]: ``[prediction wrong]``, or ``abs(error) > tolerance``.
+        pattern : ndarray of str or int, shape (N,)
+        max_risk, budget : float in (0, 1)
+            Exactly one of them: the largest mean loss among the accepted rows, or the fraction of
+            rows to defer.
+        delta : float in (0, 1)
+            With `max_risk`: how often, over calibration sets, the promise may fail.
+        scope : {"pattern", "overall"}
+            Where `max_risk` holds. Within every one of K patterns: each spends ``delta / K``, so
+            it needs about ``log(2 K / delta) / max_risk`` rows without a single error before it
+            accepts anything. Overall: half of the rows shapes the thresholds, half tests them.
+        static : bool
+            One threshold for all patterns; its promise holds overall.
+        seed : int
+            Of the random halves.
+
+        Raises
+        ------
+        ValueError
+            If not exactly one goal is given, a loss is outside [0, 1], or shapes differ.
+        """
+        score, loss, pattern = _checked(score, loss, pattern)
+        goal, value = _goal(max_risk, budget)
+        check.fraction("delta", delta)
+        check.choice("scope", scope, ("pattern", "overall"))
+        cells = dict(rows_by_pattern(pattern))
+        fallback = _one_threshold(score, loss, goal, value, delta)
+        if static:
+            thresholds = dict.fromkeys(cells, fallback)
+        elif goal == "budget":
+            thresholds = allocate(score, loss, pattern, value)
+        elif scope == "overall":
+            thresholds, fallback = allocate_risk(score, loss, pattern, value, delta, seed)
+        else:
+            share = delta / len(cells)
+            thresholds = {
+                p: controlled_threshold(score[k], loss[k], value, share) for p, k in cells.items()
+            }
+            fallback = float("-inf")  # nothing can be promised about a pattern without a row
+        rows = {p: len(k) for p, k in cells.items()}
+        return cls(thresholds, fallback, rows, goal, value, float(delta), static)
+
+    def decide(
+        self, score: Num[np.ndarray, " _N"], pattern: Shaped[np.ndarray, " _N"]
+    ) -> Decisions:
+        """Accept or defer each row, with the reason."""
+        score = check.numbers("score", score)
+        pattern = check.known_kind("pattern", pattern, len(score), self.thresholds)
+        names = pattern.tolist()
+        threshold = np.array([self.thresholds.get(p, self.fallback) for p in names])
+        accept = score < threshold
+        reason = [self._reason(*row) for row in zip(score, threshold, names, strict=True)]
+        return Decisions(accept, threshold, np.array(reason, dtype=str))
+
+    def evaluate(
+        self,
+        score: Num[np.ndarray, " _N"],
+        loss: Num[np.ndarray, " _N"],
+        pattern: Shaped[np.ndarray, " _N"],
+    ) -> DeferralReport:
+        """Coverage and risk on rows whose loss is known: not those of the fit."""
+        score, loss, pattern = _checked(score, loss, pattern)
+        accept = self.decide(score, pattern).accept
+        cells = list(rows_by_pattern(pattern))
+        names = np.array([p for p, _ in cells])
+        rows = np.array([len(k) for _, k in cells])
+        accepted = np.array([accept[k].sum() for _, k in cells])
+        risk = np.array([_mean(loss[k][accept[k]]) for _, k in cells])
+        coverage = accepted / rows
+        overall = _mean(loss[accept])
+        return DeferralReport(
+            PerPattern(float(accept.mean()), names, coverage, rows, len(score), "coverage"),
+            PerPattern(overall, names, risk, accepted, int(accept.sum()), "risk"),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain lists, strings and numbers, ready for JSON."""
+        return {
+            "type": "DeferralPolicy",
+            "goal": self.goal,
+            "value": self.value,
+            "delta": self.delta,
+            "static": self.static,
+            "fallback": str(self.fallback),  # JSON has no infinity
+            "patterns": [
+                {"pattern": p, "threshold": str(t), "rows": self.rows[p]}
+                for p, t in self.thresholds.items()
+            ],
+        }
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> DeferralPolicy:
+        """Rebuild what `to_dict` gave; the thresholds are the same to the last bit."""
+        check.type_of_state(state, "DeferralPolicy")
+        thresholds = {p["pattern"]: float(p["threshold"]) for p in state["patterns"]}
+        rows = {p["pattern"]: p["rows"] for p in state["patterns"]}
+        rest = {name: state[name] for name in ("goal", "value", "delta", "static")}
+        return cls(thresholds, float(state["fallback"]), rows, **rest)
+
+    def to_json(self) -> str:
+        """Give the policy as JSON text."""
+        return json.dumps(self.to_dict(), indent=1, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> DeferralPolicy:
+        """Rebuild what `to_json` gave."""
+        return cls.from_dict(json.loads(text))
+
+    def save(self, path: str | Path) -> None:
+        """Write the policy to a JSON file."""
+        write_json(path, self.to_dict())
+
+    @classmethod
+    def load(cls, path: str | Path) -> DeferralPolicy:
+        """Read a policy from a JSON file."""
+        return cls.from_dict(read_json(path))
+
+    def _reason(self, score: float, threshold: float, pattern: Pattern) -> str:
+        seen = pattern in self.thresholds
+        known = f"pattern {pattern!r}" if seen else f"pattern {pattern!r}, never seen in the fit"
+        if threshold == -np.inf:
+            rows = self.rows.get(pattern, 0)
+            return f"deferred: {rows} calibration rows of {known} promise nothing at this risk"
+        verdict, sign = ("accepted", "<") if score < threshold else ("deferred", ">=")
+        return f"{verdict}: score {score:.4g} {sign} {threshold:.4g} for {known}"
+
+
+def risk_coverage_by_pattern(
+    score: Num[np.ndarray, " _N"],
+    loss: Num[np.ndarray, " _N"],
+    pattern: Shaped[np.ndarray, " _N"],
+    minimum_rows: int = 2,
+) -> dict[Pattern, RiskCoverage]:
+    """Risk-coverage curve of each pattern that has at least `minimum_rows` rows."""
+    u, loss = check.alike({"score": score, "loss": loss})
+    cells = rows_by_pattern(check.keys("pattern", pattern, len(u)))
+    return {p: risk_coverage(u[k], loss[k]) for p, k in cells if len(k) >= minimum_rows}
+
+
+def _checked(
+    score: np.ndarray, loss: np.ndarray, pattern: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    score, loss = check.alike({"score": score, "loss": loss})
+    if loss.min() < 0 or loss.max() > 1:
+        raise ValueError(
+            f"`loss` must lie in [0, 1]; got {loss.min():.3g} to {loss.max():.3g}. For regression "
+            "pass `abs(error) > tolerance`, or a bounded loss divided by its bound."
+        )
+    return score, loss, check.keys("pattern", pattern, len(score))
+
+
+def _goal(max_risk: float | None, budget: float | None) -> tuple[str, float]:
+    if (max_risk is None) == (budget is None):
+        raise ValueError(
+            f"Give exactly one of `max_risk` and `budget`; got {max_risk} and {budget}."
+        )
+    if budget is not None:
+        return "budget", check.fraction("budget", budget)
+    return "max_risk", check.fraction("max_risk", float(max_risk or 0))
+
+
+def _one_threshold(
+    score: np.ndarray, loss: np.ndarray, goal: str, value: float, delta: float
+) -> float:
+    if goal == "max_risk":
+        return controlled_threshold(score, loss, value, delta)
+    accepted = len(score) - int(np.floor(value * len(score)))
+    accept = np.zeros(len(score), dtype=bool)
+    accept[np.argsort(score, kind="stable")[:accepted]] = True
+    return cut(score, accept)
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else float("nan")

@@ -1,0 +1,224 @@
+r"""Recalibration of variances on held-out rows, per mask pattern.
+
+A pattern k with n_k rows has its own curve f_k and shares the overall curve f:
+
+.. math:: \log \sigma'^2 = w_k \log f_k(\sigma^2) + (1 - w_k) \log f(\sigma^2),
+          \qquad w_k = \frac{n_k}{n_k + n_0}
+
+with n_0 from `shrinkage`: a rare pattern stays near the overall fit, and a pattern that was never
+seen gets exactly that, which the result says. What comes back are variances, not quantiles only,
+so they can be propagated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Num, Shaped
+
+from sure_pyro.calibration import check
+from sure_pyro.calibration.curves import FLOOR, MINIMUM_ROWS, SHAPES, Curve, fit_curve, rescale
+from sure_pyro.calibration.patterns import rows_by_pattern
+from sure_pyro.calibration.shrinkage import moment_pseudo_count, own_weight
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Pattern = str | int
+
+
+@dataclass(frozen=True, eq=False)
+class Recalibrated:
+    """Recalibrated values and, per row, what they rest on.
+
+    Parameters
+    ----------
+    value : ndarray
+        Variances or probabilities, in the shape and dtype that came in.
+    seen : bool ndarray, shape (N,)
+        Whether the row's pattern was in the fit; where not, the overall fit was applied.
+    weight : ndarray, shape (N,)
+        Weight of the pattern's own fit, 0 (all overall) to 1 (all its own).
+    """
+
+    value: Float[np.ndarray, " ..."]
+    seen: Bool[np.ndarray, " N"]
+    weight: Float[np.ndarray, " N"]
+
+
+@dataclass(frozen=True)
+class OwnFit:
+    """A pattern's own curve, the rows it rests on and the weight it has against the overall."""
+
+    curve: Curve
+    rows: int
+    weight: float
+
+
+@dataclass(frozen=True, eq=False)
+class VarianceRecalibration:
+    """A variance map per mask pattern; make one with `fit`.
+
+    Parameters
+    ----------
+    kind : {"scale", "affine", "isotonic"}
+    overall : Curve
+    patterns : dict of OwnFit
+    pseudo_count : float
+        How many rows the overall fit counts for (n_0).
+    """
+
+    kind: str
+    overall: Curve
+    patterns: Mapping[Pattern, OwnFit]
+    pseudo_count: float
+
+    @classmethod
+    def fit(
+        cls,
+        variance: Num[np.ndarray, " _N *_D"],
+        squared_error: Num[np.ndarray, " _N *_D"],
+        pattern: Shaped[np.ndarray, " _N"],
+        kind: Literal["scale", "affine", "isotonic"] = "scale",
+        pseudo_count: float | None = None,
+    ) -> VarianceRecalibration:
+        """Fit on held-out rows (by group, where there are groups), never on training rows.
+
+        Parameters
+        ----------
+        variance, squared_error : ndarray, shape (N,) or (N, D)
+            Of ONE target; the D entries of a row share a curve.
+        pattern : ndarray of str or int, shape (N,)
+        kind : {"scale", "affine", "isotonic"}
+            The shape of the curve. Patterns with fewer than 100 (affine) or 500 rows (isotonic)
+            borrow the overall shape and have a scale of their own.
+        pseudo_count : float, optional
+            n_0 in rows. None estimates it from how much patterns differ beyond chance.
+
+        Raises
+        ------
+        ValueError
+            If shapes differ, a value is negative, or every variance or every error is zero.
+        """
+        s2, e2, pattern = _checked(variance, squared_error, pattern)
+        check.choice("kind", kind, SHAPES)
+        cells = dict(rows_by_pattern(pattern))
+        overall = fit_curve(kind, s2.ravel(), e2.ravel())
+        n0 = _pseudo_count(overall(s2), e2, cells) if pseudo_count is None else pseudo_count
+        if n0 < 0:
+            raise ValueError(f"`pseudo_count` must be at least 0; got {n0}.")
+        own = {
+            name: OwnFit(
+                _own_curve(kind, overall, s2[k].ravel(), e2[k].ravel(), len(k)),
+                len(k),
+                own_weight(len(k), n0),
+            )
+            for name, k in cells.items()
+        }
+        return cls(kind, overall, own, float(n0))
+
+    def transform(
+        self, variance: Num[np.ndarray, " _N *_D"], pattern: Shaped[np.ndarray, " _N"]
+    ) -> Recalibrated:
+        """Recalibrate variances (N,) or (N, D); a variance of zero stays known exactly."""
+        s2 = check.not_negative("variance", check.numbers("variance", variance, (1, 2)))
+        pattern = check.known_kind("pattern", pattern, len(s2), self.patterns)
+        value = self.overall(s2)
+        seen, weight = np.zeros(len(s2), dtype=bool), np.zeros(len(s2))
+        for name, k in rows_by_pattern(pattern):
+            if (own := self.patterns.get(name)) is not None:
+                seen[k], weight[k] = True, own.weight
+                value[k] = own.curve(s2[k]) ** own.weight * value[k] ** (1 - own.weight)
+        # Zero marks an entry that was observed: nothing is uncertain there, so nothing is scaled.
+        value = np.where(s2 > 0, value, 0.0).astype(_dtype(variance))
+        return Recalibrated(value, seen, weight)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Give one line per pattern: rows, weight, and the factor on its mean variance."""
+        import pandas as pd
+
+        lines = [
+            {"pattern": name, "rows": own.rows, "weight": own.weight, "scale": own.curve.scale}
+            for name, own in self.patterns.items()
+        ]
+        everyone = {
+            "pattern": "overall",
+            "rows": sum(own.rows for own in self.patterns.values()),
+            "weight": 1.0,
+            "scale": self.overall.scale,
+        }
+        return pd.DataFrame([everyone, *lines])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain lists, strings and numbers, ready for JSON."""
+        return {
+            "type": "VarianceRecalibration",
+            "kind": self.kind,
+            "pseudo_count": str(self.pseudo_count),  # JSON has no infinity
+            "overall": self.overall.to_dict(),
+            "patterns": [
+                {
+                    "pattern": name,
+                    "rows": own.rows,
+                    "weight": own.weight,
+                    "curve": own.curve.to_dict(),
+                }
+                for name, own in self.patterns.items()
+            ],
+        }
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> VarianceRecalibration:
+        """Rebuild what `to_dict` gave; the numbers are the same to the last bit."""
+        check.type_of_state(state, "VarianceRecalibration")
+        own = {
+            p["pattern"]: OwnFit(Curve.from_dict(p["curve"]), p["rows"], p["weight"])
+            for p in state["patterns"]
+        }
+        overall = Curve.from_dict(state["overall"])
+        return cls(state["kind"], overall, own, float(state["pseudo_count"]))
+
+
+def _checked(
+    variance: np.ndarray, squared_error: np.ndarray, pattern: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    values = {"variance": variance, "squared_error": squared_error}
+    s2, e2 = check.alike(values, ndim=(1, 2))
+    for name, array in (("variance", s2), ("squared_error", e2)):
+        if not check.not_negative(name, array).any():
+            raise ValueError(f"Every `{name}` is zero: there is no scale to recalibrate.")
+    return s2, e2, check.keys("pattern", pattern, len(s2))
+
+
+def _own_curve(kind: str, overall: Curve, s2: np.ndarray, e2: np.ndarray, rows: int) -> Curve:
+    if not e2.any() or not s2.any():
+        # No error in a handful of rows is luck and not certainty; the weight shrinks it further.
+        return replace(overall, scale=overall.scale * FLOOR)
+    enough = rows >= MINIMUM_ROWS[kind]
+    return fit_curve(kind, s2, e2) if enough else rescale(overall, s2, e2)
+
+
+def _pseudo_count(s2: np.ndarray, e2: np.ndarray, cells: Mapping[Pattern, np.ndarray]) -> float:
+    """Estimate n_0 from the log ratios of mean e^2 to mean s2 of the patterns.
+
+    By the delta method a row contributes the variance of e^2 / mean(e^2) - s2 / mean(s2) to a log
+    ratio. The entries of a row are averaged first: they err together, so they are one observation.
+    """
+    u, e = (x.reshape(len(x), -1).mean(1) for x in (s2, e2))
+    rows = np.array([len(k) for k in cells.values()])
+    floor = FLOOR * e.mean()
+    mean_u = np.array([max(u[k].mean(), floor) for k in cells.values()])
+    mean_e = np.array([max(e[k].mean(), floor) for k in cells.values()])
+    influence = np.concatenate(
+        [e[k] / a - u[k] / b for k, a, b in zip(cells.values(), mean_e, mean_u, strict=True)]
+    )
+    freedom = max(len(influence) - len(rows), 1)
+    return moment_pseudo_count(np.log(mean_e / mean_u), rows, (influence**2).sum() / freedom)
+
+
+def _dtype(array: np.ndarray) -> np.dtype:
+    dtype = np.asarray(array).dtype
+    return dtype if dtype.kind == "f" else np.dtype(np.float64)

@@ -1,0 +1,161 @@
+r"""Temperature scaling of class probabilities, per mask pattern (Guo et al. 2017).
+
+.. math:: p'_c \propto p_c^{1/T}
+
+One number T per pattern, by maximum likelihood on held-out rows, shrunk on the log scale towards
+the overall temperature as in `shrinkage`. It changes confidences and never the order of the
+classes, so the accuracy stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scipy.optimize
+import scipy.special
+from jaxtyping import Int, Num, Shaped
+
+from sure_pyro.calibration import check
+from sure_pyro.calibration.patterns import rows_by_pattern
+from sure_pyro.calibration.recalibration import Pattern, Recalibrated
+from sure_pyro.calibration.shrinkage import moment_pseudo_count, own_weight
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RANGE = (0.05, 20.0)  # where a pattern without a single mistake, or without skill, comes to rest
+
+
+@dataclass(frozen=True, eq=False)
+class TemperatureScaling:
+    """A temperature per mask pattern; make one with `fit`.
+
+    Parameters
+    ----------
+    overall : float
+        Temperature of all rows together; above 1 the model was overconfident.
+    patterns : dict of (own temperature, rows, weight of the own temperature)
+    pseudo_count : float
+        How many rows the overall temperature counts for (n_0).
+    """
+
+    overall: float
+    patterns: Mapping[Pattern, tuple[float, int, float]]
+    pseudo_count: float
+
+    @classmethod
+    def fit(
+        cls,
+        probability: Num[np.ndarray, "_N _C"],
+        label: Int[np.ndarray, " _N"],
+        pattern: Shaped[np.ndarray, " _N"],
+        pseudo_count: float | None = None,
+    ) -> TemperatureScaling:
+        """Fit on held-out rows.
+
+        Parameters
+        ----------
+        probability : ndarray, shape (N, C)
+        label : ndarray of int, shape (N,)
+        pattern : ndarray of str or int, shape (N,)
+        pseudo_count : float, optional
+            n_0 in rows. None estimates it from how much patterns differ beyond chance.
+        """
+        logit = _logits(probability)
+        y = check.labels("label", label, *logit.shape)
+        cells = dict(rows_by_pattern(check.keys("pattern", pattern, len(y))))
+        overall = _maximum_likelihood(logit, y)
+        own = {name: _maximum_likelihood(logit[k], y[k]) for name, k in cells.items()}
+        rows = np.array([len(k) for k in cells.values()])
+        row_variance = _row_variance(logit, y, overall)
+        n0 = pseudo_count
+        if n0 is None:
+            n0 = moment_pseudo_count(np.log(list(own.values())), rows, row_variance)
+        if n0 < 0:
+            raise ValueError(f"`pseudo_count` must be at least 0; got {n0}.")
+        patterns = {
+            name: (T, int(n), own_weight(int(n), n0))
+            for (name, T), n in zip(own.items(), rows, strict=True)
+        }
+        return cls(overall, patterns, float(n0))
+
+    def temperature(self, pattern: Pattern) -> float:
+        """Temperature used for a pattern: its own, shrunk; the overall one if never seen."""
+        own, _, weight = self.patterns.get(pattern, (self.overall, 0, 0.0))
+        return float(own**weight * self.overall ** (1 - weight))
+
+    def transform(
+        self, probability: Num[np.ndarray, "_N _C"], pattern: Shaped[np.ndarray, " _N"]
+    ) -> Recalibrated:
+        """Recalibrate probabilities (N, C)."""
+        logit = _logits(probability)
+        pattern = check.known_kind("pattern", pattern, len(logit), self.patterns)
+        T, weight, seen = np.empty(len(logit)), np.zeros(len(logit)), np.zeros(len(logit), bool)
+        for name, k in rows_by_pattern(pattern):
+            T[k], seen[k] = self.temperature(name), name in self.patterns
+            weight[k] = self.patterns[name][2] if name in self.patterns else 0.0
+        p = scipy.special.softmax(logit / T[:, None], axis=1)
+        dtype = np.asarray(probability).dtype
+        return Recalibrated(p.astype(dtype if dtype.kind == "f" else np.float64), seen, weight)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Give one line per pattern: rows, own temperature, weight, temperature used."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            [
+                {"pattern": p, "rows": n, "own": T, "weight": w, "used": self.temperature(p)}
+                for p, (T, n, w) in self.patterns.items()
+            ]
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain lists, strings and numbers, ready for JSON."""
+        return {
+            "type": "TemperatureScaling",
+            "overall": self.overall,
+            "pseudo_count": str(self.pseudo_count),  # JSON has no infinity
+            "patterns": [
+                {"pattern": p, "temperature": T, "rows": n, "weight": w}
+                for p, (T, n, w) in self.patterns.items()
+            ],
+        }
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> TemperatureScaling:
+        """Rebuild what `to_dict` gave; the numbers are the same to the last bit."""
+        check.type_of_state(state, "TemperatureScaling")
+        patterns = {
+            p["pattern"]: (p["temperature"], p["rows"], p["weight"]) for p in state["patterns"]
+        }
+        return cls(state["overall"], patterns, float(state["pseudo_count"]))
+
+
+def _logits(probability: np.ndarray) -> np.ndarray:
+    p = check.probabilities("probability", probability)
+    # An exact zero would stay zero at every temperature and make the likelihood infinite.
+    return np.log(np.maximum(p, np.finfo(np.float64).eps))
+
+
+def _maximum_likelihood(logit: np.ndarray, y: np.ndarray) -> float:
+    """Minimise the negative log-likelihood over log T; it has one minimum in 1/T."""
+
+    def nll(log_T: float) -> float:
+        z = logit / np.exp(log_T)
+        return float((scipy.special.logsumexp(z, axis=1) - z[np.arange(len(y)), y]).mean())
+
+    found = scipy.optimize.minimize_scalar(nll, bounds=np.log(RANGE), method="bounded")
+    return float(np.exp(found.x))
+
+
+def _row_variance(logit: np.ndarray, y: np.ndarray, T: float) -> float:
+    """Sampling variance of log T per row: E[score^2] / information^2 (the sandwich)."""
+    z = logit / T
+    p = scipy.special.softmax(z, axis=1)
+    expected = (p * z).sum(1)
+    score = expected - z[np.arange(len(y)), y]  # d(nll)/d(log 1/T)
+    information = ((p * z**2).sum(1) - expected**2).mean()
+    return float((score**2).mean() / information**2) if information > 0 else float("inf")
