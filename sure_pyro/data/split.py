@@ -14,6 +14,7 @@ from torch import Tensor
 
 from sure_pyro.data.random import generator
 
+MAX_TRIES = 20  # orders of the groups of which the best is taken
 PARTS = ("train", "validation", "test")
 
 
@@ -53,14 +54,15 @@ def split_rows(
         If the fractions do not fit, or a part with a positive fraction would be empty.
     """
     shares = _check_fractions(fractions)
-    shuffled = torch.randperm(num_rows, generator=generator(seed))
+    draw = generator(seed)
+    shuffled = torch.randperm(num_rows, generator=draw)
     if test is not None and bool(test.any()):
         set_aside = test.cpu()[shuffled]
         rest = shuffled[~set_aside]
         shares = _shares_of_the_rest(shares, len(rest))
-        parts = [*_cut(rest, shares, labels, group), shuffled[set_aside]][: len(fractions)]
+        parts = [*_cut(rest, shares, labels, group, draw), shuffled[set_aside]][: len(fractions)]
     else:
-        parts = _cut(shuffled, shares, labels, group)
+        parts = _cut(shuffled, shares, labels, group, draw)
     _check_filled(parts, shares, num_rows)
     return tuple(parts)
 
@@ -85,7 +87,13 @@ def _shares_of_the_rest(shares: list[float], num_rest: int) -> list[float]:
     return [shares[0] / kept, shares[1] / kept]
 
 
-def _cut(rows: Tensor, shares: list[float], labels: Tensor | None, group: Tensor | None):
+def _cut(
+    rows: Tensor,
+    shares: list[float],
+    labels: Tensor | None,
+    group: Tensor | None,
+    draw: torch.Generator,
+) -> list[Tensor]:
     """Cut shuffled row numbers into as many parts as there are shares."""
     classes = np.zeros(len(rows), dtype=np.int64)
     if labels is not None:
@@ -93,7 +101,7 @@ def _cut(rows: Tensor, shares: list[float], labels: Tensor | None, group: Tensor
     if group is None:
         part = _parts_by_class(classes, shares)
     else:
-        part = _parts_by_group(group.cpu()[rows].numpy(), classes, shares)
+        part = _parts_by_group(group.cpu()[rows].numpy(), classes, shares, draw)
     return [rows[torch.from_numpy(part == p)] for p in range(len(shares))]
 
 
@@ -108,35 +116,49 @@ def _parts_by_class(classes: np.ndarray, shares: list[float]) -> np.ndarray:
     return part
 
 
-def _parts_by_group(group: np.ndarray, classes: np.ndarray, shares: list[float]) -> np.ndarray:
-    """Part of every row, whole groups at a time.
-
-    Groups come in the random order of their first rows. Each goes to the part p where it lowers
-    sum_k (n_pk - share_p n_k)^2 / (share_p n_k) the most, n_pk being the rows of class k in part p.
-    """
-    _, first, member = np.unique(group, return_index=True, return_inverse=True)
+def _parts_by_group(
+    group: np.ndarray, classes: np.ndarray, shares: list[float], draw: torch.Generator
+) -> np.ndarray:
+    """Part of every row, whole groups at a time: the best of some random orders of the groups."""
+    names, member = np.unique(group, return_inverse=True)
     _, classes = np.unique(classes, return_inverse=True)
-    counts = np.zeros((len(first), classes.max(initial=0) + 1))  # (groups, classes)
-    np.add.at(counts, (member, classes), 1)
     used = [p for p, share in enumerate(shares) if share > 0]
-    if len(first) < len(used):
+    G = len(names)
+    if len(used) > G:
         raise ValueError(
-            f"{len(first)} group(s) can not be shared out to {len(used)} parts: rows of one group "
-            "stay together. Set `group=None` if they need not."
+            f"{G} group(s) can not be shared out to {len(used)} parts: rows of one group stay "
+            "together. Set `group=None` if they need not."
         )
-    wanted = np.outer(shares, counts.sum(0))  # (parts, classes)
+    counts = np.zeros((G, classes.max() + 1))  # (groups, classes)
+    np.add.at(counts, (member, classes), 1)
+    wanted = np.outer(np.array(shares)[used], counts.sum(0))  # (parts, classes)
+    tries = min(MAX_TRIES, 1 + 2000 // G)  # many groups come out even in any order
+    orders = [torch.randperm(G, generator=draw).numpy() for _ in range(tries)]
+    placings = [_place_groups(counts, wanted, order) for order in orders]
+    home, _ = min(placings, key=lambda placing: placing[1])
+    return np.array(used)[home[member]]
+
+
+def _place_groups(
+    counts: np.ndarray, wanted: np.ndarray, order: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Put groups into parts, one after the other, and say how uneven it came out.
+
+    Each goes where it adds least to chi^2 = sum_pk (n_pk - wanted_pk)^2 / wanted_pk, with n_pk the
+    rows of class k in part p.
+    """
     placed = np.zeros_like(wanted)
-    home = np.empty(len(first), dtype=np.int64)
-    order = np.argsort(first)
+    home = np.empty(len(order), dtype=np.int64)
     for position, g in enumerate(order):
-        empty = [p for p in used if not placed[p].any()]
+        empty = np.flatnonzero(~placed.any(1))
         # As many groups left as parts without any: from here on each part gets its one.
-        candidates = empty if len(order) - position <= len(empty) else used
+        last = len(order) - position <= len(empty)
+        candidates = empty if last else np.arange(len(placed))
         n = counts[g]
-        change = [(n * (2 * (placed[p] - wanted[p]) + n) / wanted[p]).sum() for p in candidates]
-        home[g] = candidates[int(np.argmin(change))]
+        added = (n * (2 * (placed - wanted) + n) / wanted).sum(1)  # to chi^2, by part
+        home[g] = candidates[added[candidates].argmin()]
         placed[home[g]] += n
-    return home[member]
+    return home, float(((placed - wanted) ** 2 / wanted).sum())
 
 
 def _check_filled(parts: Sequence[Tensor], shares: Sequence[float], num_rows: int) -> None:

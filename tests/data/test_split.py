@@ -90,10 +90,18 @@ def test_groups_keep_sizes_and_classes_near_the_fractions():
 
 
 def test_few_groups_give_one_to_each_part():
-    group = torch.tensor([0] * 90 + [1] * 5 + [2] * 5)
+    group = torch.tensor([0] * 60 + [1] * 20 + [2] * 20)
+    validation = set()
     for seed in range(10):
         parts = numbered(100, group=group).split(seed=seed)
-        assert all(len(p.group.unique()) == 1 for p in parts)
+        assert [len(p) for p in parts] == [60, 20, 20]
+        validation |= set(parts[1].group.tolist())
+    assert validation == {1, 2}  # the seed has its say
+
+
+def test_a_part_too_small_for_any_group_still_gets_one():
+    group = torch.arange(99) % 3  # nothing at all is nearer to a tenth than a third is
+    assert [len(p) for p in numbered(99, group=group).split((0.8, 0.1, 0.1))] == [33, 33, 33]
 
 
 @pytest.mark.parametrize(

@@ -42,9 +42,7 @@ def draw_kept(
     u = torch.rand(keep.shape, generator=generator, dtype=torch.float64)
     if not keep_one:
         return u < keep
-    total = keep.sum(1, keepdim=True)
-    c = torch.where(total < 1, keep / total.clamp(min=1e-300), keep)
-    proposal = c * solve_eps(c)  # c_j * eps
+    proposal = keep * solve_eps(keep)  # c_j * eps
     # At least one: J is the first kept entry, P(J <= j) = 1 - prod_{l <= j} (1 - c_l eps).
     some_by_j = -torch.expm1(torch.log1p(-proposal).cumsum(1))
     v = torch.rand(len(keep), 1, generator=generator, dtype=torch.float64)
@@ -57,8 +55,8 @@ def draw_kept(
 def solve_eps(c: Float64[Tensor, "B M"]) -> Float64[Tensor, "B 1"]:
     """Solve equation (*) for each row by bisection on log eps.
 
-    Where the sum of c is 1, eps tends to 0 and exactly one entry is kept; the smallest eps here,
-    about 2e-9, does that up to a probability of the same order.
+    Where the sum of c is 1 or less, eps tends to 0 and exactly one entry is kept; the smallest eps
+    here, about 2e-9, does that up to a probability of the same order.
     """
     low = torch.full((len(c), 1), -20.0, dtype=torch.float64)
     high = torch.zeros_like(low)
