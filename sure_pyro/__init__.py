@@ -7,13 +7,17 @@ Missing Modalities through Uncertainty Estimation" (arXiv 2504.13465).
 from sure_pyro import calibration, data, guides, models, objectives, propagation, training
 from sure_pyro.data import (
     Batch,
+    EvaluationMasks,
     from_arrays,
     from_dataframe,
     load,
+    load_masks,
     load_npz,
     missing,
     resolve_partial,
+    save_masks,
     save_npz,
+    synthetic,
 )
 from sure_pyro.models import SURE, Backbone, MLPBackbone, Prediction, TransformerBackbone, pretrain
 from sure_pyro.objectives import CorrelationELBO
@@ -23,7 +27,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Batch", "from_arrays", "from_dataframe", "load", "load_npz", "save_npz", "missing",
-    "resolve_partial", "Backbone", "MLPBackbone", "TransformerBackbone", "pretrain", "SURE",
+    "resolve_partial", "synthetic", "EvaluationMasks", "save_masks", "load_masks", "Backbone", "MLPBackbone", "TransformerBackbone", "pretrain", "SURE",
     "Prediction", "CorrelationELBO", "fit", "TrainingDiverged", "data", "models", "guides",
     "objectives", "training", "propagation", "calibration",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ padding. Values are standardised by the training rows: a mean squared error of 1
 the mean would give.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -84,13 +84,22 @@ class LatentSpace(nn.Module):
         ``(L_i, D_i)`` per modality, L = 1 for a vector.
     sequences : sequence of str
         The modalities whose latents are sequences (L may still be 1).
+    feature_shapes : dict of tuple
+        Feature shape of each modality, without the batch dimension.
     """
 
-    def __init__(self, backbone: Backbone, shapes: Mapping[str, tuple[int, int]], sequences=()):
+    def __init__(
+        self,
+        backbone: Backbone,
+        shapes: Mapping[str, tuple[int, int]],
+        sequences: Sequence[str],
+        feature_shapes: Mapping[str, tuple[int, ...]],
+    ):
         super().__init__()
         self.backbone = backbone.freeze()
         self.shapes = {name: (int(L), int(D)) for name, (L, D) in shapes.items()}
         self.sequences = frozenset(sequences)
+        self.feature_shapes = dict(feature_shapes)
         for i, (_, D) in enumerate(self.shapes.values()):
             self.register_buffer(f"mean_{i}", torch.zeros(D))
             self.register_buffer(f"scale_{i}", torch.ones(D))
@@ -112,7 +121,9 @@ class LatentSpace(nn.Module):
         values = {name: values_of(raw[name]) for name in batch.modalities}
         shapes = {n: (z.shape[1] if z.ndim == 3 else 1, z.shape[-1]) for n, z in values.items()}
         first = next(iter(values.values()))
-        space = cls(backbone, shapes, [name for name, z in values.items() if z.ndim == 3])
+        sequences = [name for name, z in values.items() if z.ndim == 3]
+        features = {name: tuple(x.shape[1:]) for name, x in batch.features.items()}
+        space = cls(backbone, shapes, sequences, features)
         space = space.to(device=first.device, dtype=first.dtype)
         latents = space.encode(batch)  # mean 0, scale 1 so far
         for name, z in latents.values.items():
@@ -124,6 +135,7 @@ class LatentSpace(nn.Module):
     @torch.no_grad()
     def encode(self, batch: Batch) -> Latents:
         """Equation 1 in standardised coordinates; entries that were not recorded are zero."""
+        self._check_features(batch)
         raw = self.backbone.encode(batch.features, batch.available)
         values, available, padding = {}, {}, {}
         for i, name in enumerate(self.shapes):
@@ -170,6 +182,15 @@ class LatentSpace(nn.Module):
             else:
                 raw[name] = Tokens(z, exists[name]) if name in exists else z
         return raw
+
+    def _check_features(self, batch: Batch) -> None:
+        for name, shape in self.feature_shapes.items():
+            came = tuple(batch.features[name].shape)
+            if came[1:] != shape:
+                raise ValueError(
+                    f"The model was fitted on features of shape (B, {', '.join(map(str, shape))}) "
+                    f"for {name!r}; got {came}. Prepare them as for the training rows."
+                )
 
     def _recorded_tokens(self, batch: Batch, name: str, z: Tensor) -> Bool[Tensor, "B L"]:
         i = batch.modalities.index(name)

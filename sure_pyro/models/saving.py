@@ -39,7 +39,8 @@ def load(model_class: type["SURE"], path: str | Path, backbone: Backbone | None)
     tensors = load_file(path / "weights.safetensors")
     model = model_class(backbone or _small_backbone(config, path), **config["settings"])
     shapes = {name: (L, D) for name, (L, D) in config["shapes"].items()}
-    model.space = LatentSpace(model.backbone, shapes, config["sequences"])
+    features = {name: tuple(shape) for name, shape in config["feature_shapes"].items()}
+    model.space = LatentSpace(model.backbone, shapes, config["sequences"], features)
     model.space.to(dtype=getattr(torch, config["dtype"]))
     model._build(config["width"], config["num_outputs"])
     model.class_names = tuple(config["class_names"]) if config["class_names"] else None
@@ -89,6 +90,7 @@ def _config(model: "SURE") -> dict:
         "settings": model.settings,
         "shapes": model.space.shapes,
         "sequences": sorted(model.space.sequences),
+        "feature_shapes": model.space.feature_shapes,
         "dtype": str(model.space.like.dtype).removeprefix("torch."),
         "width": model.head.mean.in_features,
         "num_outputs": model.head.mean.out_features,

@@ -294,9 +294,7 @@ class SURE(LocalPyroModule):
         return Prediction.collect(self, batch, moments, reconstruction)
 
     @torch.no_grad()
-    def pretrained(
-        self, batch: Batch, fill: str = "zero"
-    ) -> Float[Tensor, "B C"]:
+    def pretrained(self, batch: Batch, fill: str = "zero") -> Float[Tensor, "B C"]:
         """What the pretrained model says when missing latents are filled: the baselines.
 
         Parameters

@@ -26,7 +26,7 @@ DEFAULTS = {
     "head": Settings(epochs=40, lr=1e-3, patience=10),
     "joint": Settings(epochs=150, lr=2e-3),
 }
-VALIDATION_DRAWS = 3  # masks per validation row: the best epoch should not hang on one draw
+VALIDATION_ROWS = 600  # few rows are repeated under other masks, so as not to hang on one draw
 
 
 def fit(
@@ -93,7 +93,8 @@ def fit(
     if unknown or not phases:
         raise ValueError(f"`phases` must name phases of {list(PHASES)}; got {tuple(phases)}.")
     if validation is None:
-        train, validation, _ = train.split((0.8, 0.2, 0.0), seed=seed)
+        train, validation = train.split((0.8, 0.2), seed=seed)
+    _check_alike(train, validation)
     checkpoint = None if checkpoint is None else Path(checkpoint)
     before = read_progress(checkpoint) if resume and checkpoint and checkpoint.exists() else None
     history = before.history if before else History()
@@ -133,7 +134,17 @@ def _objective(objective: str | CorrelationELBO, weight: float):
 
 
 def _repeated(latents: Latents) -> Latents:
-    return latents[torch.arange(len(latents)).repeat(VALIDATION_DRAWS)]
+    return latents[torch.arange(len(latents)).repeat(-(-VALIDATION_ROWS // len(latents)))]
+
+
+def _check_alike(train: Batch, validation: Batch) -> None:
+    for what in ("modalities", "task", "class_names"):
+        expected, came = getattr(train, what), getattr(validation, what)
+        if expected != came:
+            raise ValueError(
+                f"`validation` must have the {what} of `train`, {expected}; got {came}. "
+                "Cut both from one dataset with `data.split(seed=0)`."
+            )
 
 
 def _check_trainable(latents: Latents) -> None:

@@ -213,6 +213,9 @@ def test_errors_say_what_to_do(batch):
     ):
         sp.SURE(net).initialize(other)
     model = make_model(batch)
+    narrow = sp.from_arrays({**batch.features, "image": batch.features["image"][:, :5]})
+    with pytest.raises(ValueError, match=r"shape \(B, 6\) for 'image'; got \(40, 5\)"):
+        model.predict(narrow)
     with pytest.raises(ValueError, match=r"`propagate` must be one of"):
         model.predict(batch, propagate="laplace")
     with pytest.raises(ValueError, match="A cross-check needs both roads"):

@@ -215,6 +215,13 @@ def test_rows_with_a_single_modality_teach_nothing():
         fit(model, lone, validation)
 
 
+def test_validation_must_be_of_the_same_kind():
+    model, train, validation = make()
+    other = sp.from_arrays(validation.features, validation.target, class_names=["x", "y", "z", "w"])
+    with pytest.raises(ValueError, match=r"must have the class_names of `train`.*'w'"):
+        fit(model, train, other)
+
+
 def test_unknown_names_are_refused():
     model, train, validation = make()
     with pytest.raises(ValueError, match=r"`phases` must name phases of .*; got \('third',\)"):
