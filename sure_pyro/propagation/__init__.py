@@ -8,6 +8,7 @@ works with any function of a dictionary of tensors whose rows are independent.
 from sure_pyro.propagation.check import CrossCheck, assert_agree, cross_check
 from sure_pyro.propagation.covariance import FullCovariance, LowRankCovariance
 from sure_pyro.propagation.moments import Moments
+from sure_pyro.propagation.noise import Laplace, Normal, StudentT
 from sure_pyro.propagation.sampling import sampling
 from sure_pyro.propagation.taylor import taylor
 
@@ -20,4 +21,7 @@ __all__ = [
     "CrossCheck",
     "FullCovariance",
     "LowRankCovariance",
+    "Normal",
+    "StudentT",
+    "Laplace",
 ]

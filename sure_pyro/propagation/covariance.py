@@ -1,18 +1,18 @@
 r"""What is known about the spread of one latent: a diagonal, a full, or a low-rank covariance.
 
-Every road needs only four things of a covariance :math:`\Sigma = L L^T` of a flattened latent
+Every road needs only three things of a covariance :math:`\Sigma = L L^T` of a flattened latent
 of D entries, and never the matrix itself when it is structured:
 
-* ``quadratic``: :math:`J \Sigma J^T` for one gradient J (Taylor, equation 7),
+* ``quadratic``: :math:`J \Sigma J^T` for each gradient J (Taylor, equation 7),
 * ``between``: :math:`J \Sigma J^T` for C gradients at once (covariance of the outputs),
-* ``root``: :math:`L \varepsilon`, which turns R independent unit variables into a deviation,
-* ``root_transposed``: :math:`L^T J`, the gradient with respect to :math:`\varepsilon`.
+* ``root``: :math:`L \varepsilon`, which turns R independent unit variables into a deviation.
 
 Sources are independent of each other; entries *within* one source may be correlated.
 """
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,8 +28,8 @@ class Covariance(ABC):
     columns: int
 
     @abstractmethod
-    def quadratic(self, J: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
-        """J Sigma J^T of one gradient per row."""
+    def quadratic(self, J: Float[Tensor, "K B D"]) -> Float[Tensor, "K B"]:
+        """J Sigma J^T of each of K gradients per row."""
 
     @abstractmethod
     def between(self, J: Float[Tensor, "B C D"]) -> Float[Tensor, "B C C"]:
@@ -38,10 +38,6 @@ class Covariance(ABC):
     @abstractmethod
     def root(self, noise: Float[Tensor, "*S B R"]) -> Float[Tensor, "*S B D"]:
         """L noise: deviations with this covariance from independent unit variables."""
-
-    @abstractmethod
-    def root_transposed(self, J: Float[Tensor, "B D"]) -> Float[Tensor, "B R"]:
-        """L^T J: the gradient with respect to the unit variables."""
 
     @abstractmethod
     def active(self) -> Bool[Tensor, " B"]:
@@ -63,9 +59,9 @@ class Diagonal(Covariance):
         """R = D."""
         return self.variance.shape[1]
 
-    def quadratic(self, J: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
+    def quadratic(self, J: Float[Tensor, "K B D"]) -> Float[Tensor, "K B"]:
         """sum_k J_k^2 sigma_k^2, equation 7."""
-        return (J.square() * self.variance).sum(-1)
+        return torch.linalg.vecdot(J.square(), self.variance)
 
     def between(self, J: Float[Tensor, "B C D"]) -> Float[Tensor, "B C C"]:
         """J diag(sigma^2) J^T."""
@@ -75,13 +71,9 @@ class Diagonal(Covariance):
         """Sigma_k noise_k."""
         return safe_sqrt(self.variance) * noise
 
-    def root_transposed(self, J: Float[Tensor, "B D"]) -> Float[Tensor, "B R"]:
-        """sigma_k J_k."""
-        return safe_sqrt(self.variance) * J
-
     def active(self) -> Bool[Tensor, " B"]:
         """Rows with some entry of positive variance."""
-        return (self.variance > 0).any(-1)
+        return self.variance.amax(-1) > 0
 
     def rows(self, index: Tensor) -> Diagonal:
         """Take rows."""
@@ -109,9 +101,9 @@ class FullCovariance(Covariance):
         values, vectors = torch.linalg.eigh(self.matrix.detach())
         return vectors * values.clamp_min(0).sqrt()[:, None, :]
 
-    def quadratic(self, J: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
+    def quadratic(self, J: Float[Tensor, "K B D"]) -> Float[Tensor, "K B"]:
         """J Sigma J^T."""
-        return torch.einsum("bd,bde,be->b", J, self.matrix, J)
+        return torch.einsum("kbd,bde,kbe->kb", J, self.matrix, J)
 
     def between(self, J: Float[Tensor, "B C D"]) -> Float[Tensor, "B C C"]:
         """J Sigma J^T."""
@@ -120,10 +112,6 @@ class FullCovariance(Covariance):
     def root(self, noise: Float[Tensor, "*S B R"]) -> Float[Tensor, "*S B D"]:
         """L noise."""
         return torch.einsum("bdr,...br->...bd", self._root, noise)
-
-    def root_transposed(self, J: Float[Tensor, "B D"]) -> Float[Tensor, "B R"]:
-        """L^T J."""
-        return torch.einsum("bdr,bd->br", self._root, J)
 
     def active(self) -> Bool[Tensor, " B"]:
         """Rows with a positive variance."""
@@ -150,10 +138,10 @@ class LowRankCovariance(Covariance):
         """R = R' + D."""
         return self.factor.shape[-1] + self.variance.shape[1]
 
-    def quadratic(self, J: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
+    def quadratic(self, J: Float[Tensor, "K B D"]) -> Float[Tensor, "K B"]:
         """|F^T J|^2 + sum_k J_k^2 sigma_k^2."""
-        low = torch.einsum("bdr,bd->br", self.factor, J)
-        return low.square().sum(-1) + (J.square() * self.variance).sum(-1)
+        low = torch.einsum("bdr,kbd->kbr", self.factor, J)
+        return low.square().sum(-1) + torch.linalg.vecdot(J.square(), self.variance)
 
     def between(self, J: Float[Tensor, "B C D"]) -> Float[Tensor, "B C C"]:
         """(J F)(J F)^T + J diag(sigma^2) J^T."""
@@ -165,11 +153,6 @@ class LowRankCovariance(Covariance):
         low, diagonal = noise.split([self.factor.shape[-1], self.variance.shape[1]], -1)
         shared = torch.einsum("bdr,...br->...bd", self.factor, low)
         return shared + safe_sqrt(self.variance) * diagonal
-
-    def root_transposed(self, J: Float[Tensor, "B D"]) -> Float[Tensor, "B R"]:
-        """[F^T J, sigma J]."""
-        low = torch.einsum("bdr,bd->br", self.factor, J)
-        return torch.cat([low, safe_sqrt(self.variance) * J], -1)
 
     def active(self) -> Bool[Tensor, " B"]:
         """Rows with a non-zero factor or variance."""
@@ -232,8 +215,9 @@ def _like(name: str, what: str, value: Tensor, shape: torch.Size, mean: Tensor) 
 
 
 def _non_negative(name: str, value: Tensor) -> None:
-    bad = ~((value >= 0) & value.isfinite()).reshape(len(value), -1).all(-1)  # NaN fails too
-    if bad.any():
+    lowest, highest = value.detach().aminmax()
+    if not (lowest >= 0 and highest < math.inf):  # written so that NaN fails too
+        bad = ~((value >= 0) & value.isfinite()).reshape(len(value), -1).all(-1)
         raise ValueError(
             f"The variance of '{name}' must be finite and non-negative; it is not in rows "
             f"{row_list(bad)} (minimum {value.min():.3g}). If this is a log-variance, pass "

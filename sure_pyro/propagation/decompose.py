@@ -45,6 +45,7 @@ def decompose(inputs: Inputs, runs: list[Run], by_source: bool, head: str) -> Mo
         mean_error=joint.mean_error,
         errors={**errors, TOTAL: total_error},
         explained=joint.explained,
+        rows_share_draws=inputs.weights is not None,
         num_samples=runs[0].sums.n,
         method="sampling",
     ).each(lambda value: value.to(inputs.dtype))
@@ -55,7 +56,7 @@ def _split(
 ) -> dict[str, Tensor]:
     """Spread values over the sources: alone where it ran alone, else joint; and the rest."""
     trailing = (1,) * (joint.ndim - 1)
-    active = inputs.active()
+    active = inputs.active
     parts = {name: joint * rows.reshape(-1, *trailing) for name, rows in active.items()}
     for run, value in zip(runs, alone, strict=True):
         (name,) = run.sources

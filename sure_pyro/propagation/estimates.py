@@ -50,29 +50,31 @@ class Estimate:
 
 def estimate(sums: PowerSums, control_variance: Tensor | None = None) -> Estimate:
     """Estimate mean and variance of f; `control_variance` (B, C) is the exact variance of x."""
-    E, n = sums.average, sums.n
-    delta = E(1, 0)  # how far the mean is from the pivot
-    sigma2 = E(2, 0) - delta**2
-    q2 = E(4, 0) - 4 * delta * E(3, 0) + 6 * delta**2 * E(2, 0) - 3 * delta**4  # E[q^2]
+    E = sums.average
 
-    def f(E: Average, b: int) -> Tensor:  # E[(f - mean) x^b]
-        return E(1, b) - delta * E(0, b)
+    def f(E: Average, b: int) -> Tensor:  # E[(f - pivot) x^b]
+        return E(1, b)
 
-    def q(E: Average, b: int) -> Tensor:  # E[(f - mean)^2 x^b]
+    delta, mean_error, explained = _regress(sums, f, E(2, 0), control_variance)
+
+    def q(E: Average, b: int) -> Tensor:  # E[(f - mean)^2 x^b], with mean = pivot + delta
         return E(2, b) - 2 * delta * E(1, b) + delta**2 * E(0, b)
 
-    shift, mean_error, explained = _regress(sums, f, sigma2, control_variance)
-    variance, variance_error, _ = _regress(sums, q, q2 - sigma2**2, control_variance)
+    fourth = E(4, 0) - 4 * delta * E(3, 0) + 6 * delta**2 * E(2, 0) - 4 * delta**3 * E(1, 0)
+    s2, variance_error, _ = _regress(sums, q, fourth + delta**4, control_variance)
     # The control may overshoot below zero when there are few draws: then the plain estimate.
-    variance = torch.where(variance > 0, variance, sigma2) * n / (n - 1)
-    return Estimate(sums.pivot + delta + shift, mean_error, variance, variance_error, explained)
+    s2 = torch.where(s2 > 0, s2, q(E, 0))
+    # Squares around an estimated mean fall short by its own variance: n / (n - 1) without control.
+    variance = s2 + mean_error**2
+    return Estimate(sums.pivot + delta, mean_error, variance, variance_error, explained)
 
 
 def _regress(
-    sums: PowerSums, t: Callable[[Average, int], Tensor], var_t: Tensor, V: Tensor | None
+    sums: PowerSums, t: Callable[[Average, int], Tensor], t2: Tensor, V: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Value of E[t], its standard error, and the squared correlation of t with x."""
+    """From E[t x^b] and E[t^2]: the mean of t, its error, the squared correlation with x."""
     E, value = sums.average, t(sums.average, 0)
+    var_t = t2 - value**2
     if V is None:
         return value, _error(sums, var_t, [t(E_r, 0) for E_r in sums.replicates()], 0), None
     x, x2 = E(0, 1), E(0, 2)

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sure_pyro.propagation.covariance import Covariance, as_covariance, row_list
@@ -24,7 +26,9 @@ Mean: TypeAlias = Tensor | Mapping[str, Tensor]
 Variance: TypeAlias = Tensor | Covariance | Mapping[str, Tensor | Covariance]
 Output: TypeAlias = tuple[Tensor, Tensor | None]
 
-SINGLE = "input"
+Weights: TypeAlias = Callable[[int], dict[str, Tensor]]
+
+SINGLE, WEIGHTS = "input", "weights"
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +40,7 @@ class Inputs:
     covariances: dict[str, Covariance]
     single: bool
     dtype: torch.dtype  # of the uncertain latents, and of the result
+    weights: Weights | None = None  # draws the parameters of `fn`, a module
 
     def __len__(self) -> int:
         return next(iter(self.latents.values())).shape[0]
@@ -45,31 +50,47 @@ class Inputs:
         """Where the latents are."""
         return next(iter(self.latents.values())).device
 
+    @cached_property
     def active(self) -> dict[str, Tensor]:
-        """Rows (B,) in which each source is uncertain."""
-        return {name: covariance.active() for name, covariance in self.covariances.items()}
+        """Rows (B,) in which each source is uncertain; uncertain weights are in all."""
+        active = {name: covariance.active() for name, covariance in self.covariances.items()}
+        if self.weights is not None:
+            active[WEIGHTS] = torch.ones(len(self), dtype=torch.bool, device=self.device)
+        return active
 
     def num_uncertain(self) -> Tensor:
         """How many sources are uncertain in each row (B,)."""
         count = torch.zeros(len(self), dtype=torch.long, device=self.device)
-        for rows in self.active().values():
+        for rows in self.active.values():
             count = count + rows
         return count
 
     def rows(self, index: Tensor) -> Inputs:
-        """Take some of the rows; sources certain in all of these only ride along."""
-        if len(index) == len(self):
-            kept, latents = self.covariances, self.latents
-        else:
-            kept = {name: c.rows(index) for name, c in self.covariances.items()}
-            latents = {name: z[index] for name, z in self.latents.items()}
-        uncertain = {name: c for name, c in kept.items() if c.active().any()}
-        return replace(self, latents=latents, covariances=uncertain)
+        """Take some of the rows, in order; sources certain in all of these only ride along."""
+        uncertain = [name for name in self.covariances if self.active[name][index].any()]
+        if torch.equal(index, torch.arange(len(self), device=self.device)):  # nothing to copy
+            covariances = {name: self.covariances[name] for name in uncertain}
+            return replace(self, covariances=covariances)
+        return replace(
+            self,
+            latents={name: z[index] for name, z in self.latents.items()},
+            covariances={name: self.covariances[name].rows(index) for name in uncertain},
+        )
 
-    def evaluate(self, latents: dict[str, Tensor]) -> Output:
+    def evaluate_mean(self) -> Output:
+        """Call the function at the mean."""
+        return self.evaluate(self.latents)
+
+    def evaluate(
+        self, latents: dict[str, Tensor], parameters: dict[str, Tensor] | None = None
+    ) -> Output:
         """Call the function; return its (mean, noise variance or None), each (B, C)."""
         rows = next(iter(latents.values())).shape[0]
-        result = self.fn(latents[SINGLE]) if self.single else self.fn(latents)
+        argument = latents[SINGLE] if self.single else latents
+        if parameters is None:
+            result = self.fn(argument)
+        else:
+            result = functional_call(self.fn, parameters, (argument,))  # type: ignore[arg-type]
         y, noise = result if isinstance(result, tuple) else (result, None)
         _check_output("output", y, rows)
         # Under autocast the function may answer in half precision: sums are made in the
@@ -141,7 +162,7 @@ def _check_names(
     unknown = [name for name in spread if name not in latents]
     if unknown:
         raise ValueError(f"`variance` names {unknown}, but `mean` has only {list(latents)}.")
-    taken = [name for name in spread if name in (*reserved, INTERACTION, TOTAL)]
+    taken = [name for name in spread if name in (*reserved, INTERACTION, TOTAL, WEIGHTS)]
     if taken:
         raise ValueError(
             f"The source names {taken} are taken by the result itself: rename these inputs "
@@ -166,9 +187,7 @@ def _check_latents(latents: dict[str, Tensor], spread: Mapping[str, object]) -> 
             raise TypeError(
                 f"`mean['{name}']` has a variance, so it must be floating; got {z.dtype}."
             )
-        bad = ~z.detach().reshape(len(z), -1).isfinite().all(-1)
-        if bad.any():
-            raise ValueError(f"`mean['{name}']` is not finite in rows {row_list(bad)}.")
+        check_finite(f"value of `mean['{name}']`", z)
 
 
 def _check_output(what: str, y: object, rows: int) -> None:
@@ -192,16 +211,17 @@ def check_finite(what: str, value: Tensor) -> None:
     ValueError
         If `value` (B, ...) has NaN or infinity.
     """
-    bad = ~value.detach().reshape(len(value), -1).isfinite().all(-1)
-    if bad.any():
+    if not all(end.isfinite() for end in value.detach().aminmax()):  # one pass in the good case
+        bad = ~value.detach().reshape(len(value), -1).isfinite().all(-1)
         raise ValueError(f"The {what} is not finite in rows {row_list(bad)}.")
 
 
-def check_rows_independent(inputs: Inputs, y: Tensor) -> None:
+def check_rows_independent(y: Tensor, elsewhere: Tensor | None, inputs: Inputs) -> None:
     """Refuse a function whose rows leak into each other (batch-norm in train mode).
 
-    The first row is evaluated once more, in the company of nothing but its own copy. Its
-    output may not change: the price is a forward pass of two rows.
+    The first row of `inputs` is seen once more in other company: its output `elsewhere` (C,) may
+    not differ from the first of `y` (B, C). If there is no other company, it is evaluated beside
+    nothing but its own copy, at the price of a forward pass of two rows.
 
     Raises
     ------
@@ -209,18 +229,18 @@ def check_rows_independent(inputs: Inputs, y: Tensor) -> None:
         If it changes by more than rounding.
     """
     check_finite("output of `fn` at the mean", y)
-    if len(y) < 2:
+    if len(y) < 2 and elsewhere is None:
         return
-    twice = torch.zeros(2, dtype=torch.long, device=y.device)
-    with torch.no_grad():
-        alone, _ = inputs.evaluate({name: z[twice] for name, z in inputs.latents.items()})
-    y = y.detach()
-    change = (alone[0] - y[0]).abs().max()
-    if not change <= rounding(y) * y.abs().max():
+    if elsewhere is None:
+        with torch.no_grad():
+            pair = {name: torch.cat([z[:1], z[:1]]) for name, z in inputs.latents.items()}
+            elsewhere = inputs.evaluate(pair)[0][0]
+    change = (elsewhere - y[0]).detach().abs().max()
+    if not change <= rounding(y) * y.detach().abs().max():
         raise ValueError(
-            "`fn` mixes its rows, or is random: the output of row 0 changes by "
-            f"{change:.3g} when the other rows change. Put modules into `eval()` (batch-norm, "
-            "dropout), or pass `check_rows=False` if you know better."
+            f"`fn` mixes its rows, or is random: the output of a row changes by {change:.3g} when "
+            "the other rows change. Put modules into `eval()` (batch-norm, dropout), or pass "
+            "`check_rows=False` if you know better."
         )
 
 

@@ -47,6 +47,8 @@ class Moments:
     explained : Tensor, shape (B, C), optional
         Share of the variance of the draws that the linearised output explains (squared
         correlation, 1 for an affine function); known after Taylor-controlled draws.
+    rows_share_draws : bool
+        Whether one draw served all rows (of weights), so that their errors go together.
     num_samples : int, optional
         How many draws the numbers rest on.
     method : str
@@ -54,11 +56,12 @@ class Moments:
     """
 
     mean: Float[Tensor, "B C"]
-    sources: Mapping[str, Float[Tensor, "B C"]]
+    sources: Mapping[str, Float[Tensor, "B C"]] = field(default_factory=dict)
     covariances: Mapping[str, Float[Tensor, "B C C"]] | None = None
     mean_error: Float[Tensor, "B C"] | None = None
     errors: Mapping[str, Float[Tensor, "B C"]] = field(default_factory=dict)
     explained: Float[Tensor, "B C"] | None = None
+    rows_share_draws: bool = False
     num_samples: int | None = None
     method: str = "taylor"
 
@@ -94,6 +97,18 @@ class Moments:
                 "`output_covariance=True`."
             )
         return sum(self.covariances.values(), torch.zeros_like(self.mean).diag_embed())
+
+    def with_source(self, name: str, variance: Float[Tensor, "B C"] | None) -> Moments:
+        """Add an independent source, uncorrelated between outputs; None adds nothing."""
+        if variance is None:
+            return self
+        if name in self.sources:
+            raise ValueError(f"There is a source '{name}' already: {list(self.sources)}.")
+        covariances = self.covariances
+        if covariances is not None:
+            covariances = {**covariances, name: variance.diag_embed()}
+        sources = {**self.sources, name: variance}
+        return replace(self, sources=sources, covariances=covariances)
 
     def affine(self, scale: float | Tensor = 1.0, shift: float | Tensor = 0.0) -> Moments:
         """Moments of ``scale * y + shift``: back to the units of the target.

@@ -46,6 +46,9 @@ class Normal(Noise):
         return torch.randn(shape, dtype=like.dtype, device=like.device, generator=generator)
 
 
+NORMAL = Normal()
+
+
 @dataclass(frozen=True)
 class Laplace(Noise):
     """Double-exponential noise of scale 1/sqrt(2): kurtosis 6."""
@@ -63,7 +66,7 @@ class StudentT(Noise):
     Its kurtosis is infinite for df <= 4: standard errors of variances then are no guide.
     """
 
-    df: float
+    df: float | int
     uniforms: ClassVar[int] = 2
 
     def __post_init__(self) -> None:

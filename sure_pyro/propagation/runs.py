@@ -7,6 +7,7 @@ the same noise: the interaction is then a difference of paired numbers.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -14,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sure_pyro.propagation.estimates import Estimate, estimate
-from sure_pyro.propagation.inputs import Inputs
+from sure_pyro.propagation.inputs import WEIGHTS, Inputs, Output
 from sure_pyro.propagation.power_sums import PowerSums, wide
 
 
@@ -26,41 +27,48 @@ class Run:
     rows: Tensor
     sources: tuple[str, ...]
     output_covariance: bool = False
-    sums: PowerSums = field(default_factory=PowerSums)
+    jacobian: Mapping[str, Float[Tensor, "B C _"]] | None = None  # makes the control, if given
+    replicates: int = 1
     noise: PowerSums = field(default_factory=PowerSums)  # the function's own noise variance
     products: Tensor | float = 0.0
 
     def __post_init__(self) -> None:
         self.latents = {name: z[self.rows] for name, z in self.inputs.latents.items()}
+        latent = [name for name in self.sources if name in self.inputs.covariances]
+        self.sums = PowerSums(self.replicates)
+        jacobian = self.jacobian or {}
+        self.J = {name: jacobian[name][self.rows] for name in latent if name in jacobian}
 
-    def update(self, deviations: dict[str, Float[Tensor, "S B _"]], replicate: int = 0) -> None:
-        """Add a chunk of draws, given as deviations from the mean."""
-        y, noise = self._evaluate({name: deviations[name][:, self.rows] for name in self.sources})
-        self.sums.update(y, replicate=replicate)
+    def update(self, draws: DrawnChunk, replicate: int = 0) -> None:
+        """Add a chunk of draws."""
+        deviations = {
+            name: dev[:, self.rows]
+            for name, dev in draws.deviations.items()
+            if name in self.sources
+        }
+        seeds = draws.seeds if WEIGHTS in self.sources else None
+        y, noise = _evaluate(self.inputs, self.latents, deviations, seeds)
+        self.sums.update(y, self._linear(deviations), replicate)
         if noise is not None:
-            self.noise.update(noise, replicate=replicate)
+            self.noise.update(noise)
         if self.output_covariance:
             d = wide(y) - self.sums.pivot
             self.products = self.products + torch.einsum("sbc,sbe->bce", d, d)
 
-    def _evaluate(self, deviations: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
-        """Fold the S draws into the rows, call the function, and unfold: (S, B, C)."""
-        S = next(iter(deviations.values())).shape[0]
-        folded = {
-            name: (
-                z + deviations[name].reshape(S, *z.shape)
-                if name in deviations
-                else z.expand(S, *z.shape)
-            ).flatten(0, 1)
-            for name, z in self.latents.items()
-        }
-        y, noise = self.inputs.evaluate(folded)
-        y = y.unflatten(0, (S, -1))
-        return y, None if noise is None else noise.unflatten(0, (S, -1))
+    def _linear(self, deviations: dict[str, Tensor]) -> Tensor | None:
+        """Linearised output of every draw, less its mean: sum_i J_i deviation_i, (S, B, C)."""
+        parts = [torch.einsum("bcd,sbd->sbc", J, deviations[name]) for name, J in self.J.items()]
+        return torch.stack(parts).sum(0) if parts else None
 
     def estimate(self) -> Estimate:
         """Mean and variance of the output, with standard errors."""
-        return estimate(self.sums)
+        if not self.J:
+            return estimate(self.sums)
+        exact = [
+            self.inputs.covariances[name].rows(self.rows).quadratic(J.transpose(0, 1)).mT
+            for name, J in self.J.items()
+        ]
+        return estimate(self.sums, wide(torch.stack(exact).sum(0)))
 
     def covariance(self) -> Float[Tensor, "B C C"]:
         """Covariance of the outputs."""
@@ -68,13 +76,63 @@ class Run:
         return (self.products / n - delta[:, :, None] * delta[:, None, :]) * n / (n - 1)
 
 
-def plan_runs(inputs: Inputs, by_source: bool, output_covariance: bool) -> list[Run]:
+@dataclass(frozen=True, eq=False)
+class DrawnChunk:
+    """S draws: deviations of every latent from its mean (S, B, D), and seeds of the weights.
+
+    Seeds rather than weights: a set of parameters may be large, and is made again when needed.
+    """
+
+    deviations: dict[str, Tensor]
+    seeds: list[int] | None = None
+
+
+def _evaluate(
+    inputs: Inputs,
+    latents: dict[str, Tensor],
+    deviations: dict[str, Tensor],
+    seeds: list[int] | None,
+) -> Output:
+    """Output and noise (S, B, C) of every draw.
+
+    Draws of the latents are folded into the rows, so the function is called once. A set of
+    parameters is shared by all rows, so it needs a call of its own.
+    """
+    if seeds is None or inputs.weights is None:
+        S = next(iter(deviations.values())).shape[0]
+        y, noise = inputs.evaluate(
+            {name: _drawn(z, deviations.get(name), S).flatten(0, 1) for name, z in latents.items()}
+        )
+        return y.unflatten(0, (S, -1)), None if noise is None else noise.unflatten(0, (S, -1))
+    drawn = {name: _drawn(z, deviations.get(name), len(seeds)) for name, z in latents.items()}
+    outputs = [
+        inputs.evaluate({name: z[s] for name, z in drawn.items()}, inputs.weights(seed))
+        for s, seed in enumerate(seeds)
+    ]
+    means = torch.stack([y for y, _ in outputs])
+    noises = [noise for _, noise in outputs if noise is not None]
+    return means, torch.stack(noises) if noises else None
+
+
+def _drawn(z: Tensor, deviation: Tensor | None, S: int) -> Tensor:
+    """Latent (S, B, *event) of every draw."""
+    return z.expand(S, *z.shape) if deviation is None else z + deviation.reshape(S, *z.shape)
+
+
+def plan_runs(
+    inputs: Inputs,
+    by_source: bool,
+    output_covariance: bool,
+    jacobian: Mapping[str, Tensor] | None = None,
+    replicates: int = 1,
+) -> list[Run]:
     """Plan the joint run first, then one for each source that has company in some row."""
-    active = inputs.active()
     everything = torch.arange(len(inputs), device=inputs.device)
-    runs = [Run(inputs, everything, tuple(active), output_covariance)]
-    if by_source and len(active) > 1:
+    plan = [(everything, tuple(inputs.active))]
+    if by_source:
         crowded = inputs.num_uncertain() > 1
-        alone = [((active[name] & crowded).nonzero()[:, 0], name) for name in active]
-        runs += [Run(inputs, rows, (name,), output_covariance) for rows, name in alone if len(rows)]
-    return runs
+        lone = [((rows & crowded).nonzero()[:, 0], (name,)) for name, rows in inputs.active.items()]
+        plan += [(rows, names) for rows, names in lone if len(rows)]
+    return [
+        Run(inputs, rows, names, output_covariance, jacobian, replicates) for rows, names in plan
+    ]

@@ -20,8 +20,6 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor
 
@@ -30,12 +28,12 @@ from sure_pyro.propagation.inputs import (
     Inputs,
     Mean,
     Variance,
-    check_differentiable,
     check_finite,
     check_rows_independent,
     differentiation,
     prepare,
 )
+from sure_pyro.propagation.linearise import Gradients, fitting_copies, jacobian, linearise
 from sure_pyro.propagation.moments import Moments
 from sure_pyro.propagation.rows import merge, split_rows
 
@@ -76,8 +74,8 @@ def taylor(
         Let gradients flow through the result (into `mean`, `variance` and the parameters of
         `fn`), so that it can be part of a loss. Otherwise it is detached.
     check_rows : bool
-        Refuse a function whose rows leak into each other, at the price of a forward pass of
-        two rows.
+        Refuse a function whose rows leak into each other, at the price of a forward pass of at
+        most two rows.
 
     Returns
     -------
@@ -100,74 +98,49 @@ def taylor(
     """
     inputs = prepare(fn, mean, variance, (head,))
     with differentiation(twice=create_graph):
-        blocks = [
-            (rows, _linearise(inputs.rows(rows), head, output_covariance, create_graph))
-            for rows in split_rows(inputs)
-        ]
-        result = merge(blocks, [*inputs.covariances], len(inputs))
+        result = _taylor(inputs, head, output_covariance, create_graph, check_rows)
     check_finite("output of `fn` at the mean", result.mean)
     check_finite("propagated variance (a gradient of `fn`)", result.variance)
-    if check_rows:
-        check_rows_independent(inputs, result.mean)
     return result if create_graph else result.detach()
 
 
-def _linearise(inputs: Inputs, head: str, output_covariance: bool, create_graph: bool) -> Moments:
-    """Equations 7 and 8 for a block of rows: its sources are those uncertain in some of them."""
-    leaves = make_leaves(inputs, create_graph)
-    with torch.set_grad_enabled(create_graph or bool(leaves)):  # else a plain forward pass
-        y, noise = inputs.evaluate({**inputs.latents, **leaves})  # (B, C)
-    check_differentiable(inputs, y)
-    if output_covariance:
-        J = jacobian(y, leaves, create_graph)
-        covariances = {name: c.between(J[name]) for name, c in inputs.covariances.items()}
-        sources = {name: S.diagonal(dim1=-2, dim2=-1) for name, S in covariances.items()}
-    else:
-        covariances = None
-        per_output = [
-            {name: inputs.covariances[name].quadratic(J_c) for name, J_c in J.items()}
-            for J in gradients(y, leaves, create_graph)
-        ]
-        sources = {name: torch.stack([s2[name] for s2 in per_output], -1) for name in leaves}
-    if noise is not None:
-        sources[head] = noise
-        if covariances is not None:
-            covariances[head] = noise.diag_embed()
-    return Moments(mean=y, sources=sources, covariances=covariances)
+def _taylor(
+    inputs: Inputs, head: str, output_covariance: bool, create_graph: bool, check_rows: bool
+) -> Moments:
+    """Equation 8: the uncertain rows are differentiated, the others only evaluated."""
+    uncertain, certain = split_rows(inputs)
+    blocks, copies, elsewhere = [], 1, None
+    if len(certain):
+        # The first uncertain row rides along, to be compared with itself in other company.
+        company = inputs.rows(torch.cat([certain, uncertain[:1]]))
+        with torch.set_grad_enabled(create_graph):
+            y, noise = company.evaluate_mean()
+        elsewhere = y[len(certain) :].flatten() if len(uncertain) else None
+        moments = Moments(y, covariances={} if output_covariance else None)
+        blocks.append((certain, moments.with_source(head, noise)[: len(certain)]))
+        copies = fitting_copies(y.shape[1], len(uncertain), len(inputs))
+    if len(uncertain):
+        block = inputs.rows(uncertain)
+        y, noise, gradients = linearise(block, copies, create_graph)
+        if check_rows:
+            check_rows_independent(y, elsewhere, block)
+        moments = (_between if output_covariance else _diagonal)(y, block, gradients)
+        blocks.append((uncertain, moments.with_source(head, noise)))
+    return merge(blocks, [*inputs.covariances], len(inputs))
 
 
-def make_leaves(inputs: Inputs, create_graph: bool = False) -> dict[str, Tensor]:
-    """Uncertain latents as variables of their own, attached to what made them if asked."""
-    uncertain = {name: inputs.latents[name] for name in inputs.covariances}
-    return {
-        name: z.view_as(z) if create_graph and z.requires_grad else z.detach().requires_grad_()
-        for name, z in uncertain.items()
-    }
+def _diagonal(y: Tensor, inputs: Inputs, gradients: Gradients) -> Moments:
+    """Equation 7: J Sigma J^T by source, the outputs of one pass at a time."""
+    passes = [
+        {name: inputs.covariances[name].quadratic(J_c) for name, J_c in J.items()}
+        for J in gradients
+    ]
+    names = inputs.covariances
+    return Moments(y, {name: torch.cat([s2[name] for s2 in passes]).mT for name in names})
 
 
-def gradients(
-    y: Tensor, leaves: dict[str, Tensor], create_graph: bool = False
-) -> Iterator[dict[str, Tensor]]:
-    """Yield dy_c/dz_i (B, D_i) by source i, for c = 1..C: one backward pass each."""
-    B, C = y.shape
-    for c in range(C if leaves else 0):
-        if not y.requires_grad:  # a function that ignores every uncertain latent
-            yield {name: torch.zeros_like(z).reshape(B, -1) for name, z in leaves.items()}
-            continue
-        one_hot = torch.zeros_like(y)
-        one_hot[:, c] = 1  # the gradient of y[:, c].sum()
-        J = torch.autograd.grad(
-            y,
-            list(leaves.values()),
-            one_hot,
-            retain_graph=create_graph or c + 1 < C,
-            create_graph=create_graph,
-            materialize_grads=True,
-        )
-        yield {name: J_c.reshape(B, -1) for name, J_c in zip(leaves, J, strict=True)}
-
-
-def jacobian(y: Tensor, leaves: dict[str, Tensor], create_graph: bool = False) -> dict[str, Tensor]:
-    """dy/dz_i (B, C, D_i) by source i, all held at once."""
-    columns = list(gradients(y, leaves, create_graph))
-    return {name: torch.stack([J[name] for J in columns], 1) for name in leaves}
+def _between(y: Tensor, inputs: Inputs, gradients: Gradients) -> Moments:
+    """Equation 7 with the covariance of the outputs: all gradients are held at once."""
+    J = jacobian(gradients)
+    S = {name: covariance.between(J[name]) for name, covariance in inputs.covariances.items()}
+    return Moments(y, {name: S_i.diagonal(dim1=-2, dim2=-1) for name, S_i in S.items()}, S)

@@ -1,5 +1,8 @@
+import pyro
 import pytest
 import torch
+from pyro import distributions as dist
+from pyro.infer.autoguide import AutoNormal
 from torch import nn
 
 from sure_pyro.propagation import FullCovariance, LowRankCovariance, sampling, taylor
@@ -74,8 +77,8 @@ def test_lone_sources_cost_nothing_extra():
         return product(z)
 
     sampling(fn, PRODUCT_MEAN, PRODUCT_VARIANCE, num_samples=10, check_rows=False)
-    # 3 uncertain rows together, the first of them twice more alone, and the certain row once
-    assert rows == [30, 10, 10, 1]
+    # the certain row once, 3 uncertain rows together, the first of them twice more alone
+    assert rows == [1, 30, 10, 10]
 
 
 def test_total_variance_of_a_function_with_noise():
@@ -176,3 +179,69 @@ def test_errors():
         sampling(lambda z: z - z.mean(0), z + torch.tensor([[1.0], [2.0]]), s2)
     with pytest.raises(ValueError, match="are taken"):
         sampling(product, {"joint": z}, {"joint": s2})
+
+
+def test_draw_until_the_error_is_small_enough():
+    mean, variance = randn(6, 4) / 3, rand(6, 4) / 20
+    y = sampling(torch.tanh, mean, variance, num_samples=50, relative_error=0.05)
+    assert y.num_samples > 500  # 0.05 takes about 2 / 0.05^2 = 800 Gaussian draws
+    assert (y.errors["total"] <= 0.05 * y.variance).all()
+    controlled = sampling(
+        torch.tanh, mean, variance, num_samples=50, relative_error=0.05, control="taylor"
+    )
+    assert controlled.num_samples < y.num_samples / 4
+    with pytest.warns(UserWarning, match="Stopped after 100 draws"):
+        sampling(torch.tanh, mean, variance, relative_error=0.01, num_samples=50, max_samples=100)
+
+
+class Linear(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(W.clone())
+
+    def forward(self, z):
+        return z @ self.weight
+
+
+def weights(seed):
+    return {"weight": W + 0.3 * randn(4, 3, seed=seed)}
+
+
+def test_weights_are_a_source_of_their_own():
+    # y = z w: Var = w^2 s_z + z^2 s_w + s_z s_w, summed over the entries
+    mean, variance = randn(5, 4), rand(5, 4)
+    variance[0] = 0
+    y = sampling(Linear(), mean, variance, weights=weights, num_samples=2000)
+    agree(y.sources["input"], variance @ W.square(), y.errors["input"])
+    spread = torch.full((4, 3), 0.09, dtype=torch.float64)
+    agree(y.sources["weights"], mean.square() @ spread, y.errors["weights"])
+    agree(y.sources["interaction"], variance @ spread, y.errors["interaction"])
+    assert (y.sources["interaction"][0] == 0).all()
+    with pytest.raises(TypeError, match="must be an nn.Module"):
+        sampling(torch.tanh, mean, variance, weights=weights)
+
+
+def test_weights_from_a_pyro_guide():
+    net = nn.Linear(4, 3)
+
+    def model():
+        for name, value in net.named_parameters():
+            pyro.sample(name, dist.Normal(torch.zeros_like(value), 1).to_event(value.ndim))
+
+    guide = AutoNormal(model, init_scale=0.2)
+    guide()
+
+    def weights(seed):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return guide()
+
+    median = guide.median()
+    net.load_state_dict(median)
+    z = randn(3, 4).float()
+    y = sampling(net, z, torch.zeros_like(z), weights=weights, num_samples=1000, seed=1)
+    # every weight has sd 0.2: Var[y] = 0.04 (|z|^2 + 1)
+    exact = 0.04 * (z.square().sum(-1, keepdim=True) + 1).expand(3, 3)
+    agree(y.sources["weights"], exact, y.errors["weights"])
+    torch.testing.assert_close(y.variance, y.sources["weights"])
+    assert y.rows_share_draws
