@@ -90,12 +90,13 @@ def _affine(s2: np.ndarray, e2: np.ndarray) -> Curve:
 
 
 def _isotonic(s2: np.ndarray, e2: np.ndarray) -> Curve:
-    fit = IsotonicRegression(out_of_bounds="clip").fit(s2, e2)
-    x, y = fit.X_thresholds_, fit.y_thresholds_
+    unit, size = float(s2.mean()), float(e2.mean())
+    # In units of their means: the solver merges neighbours that are closer than an absolute 1e-15.
+    fit = IsotonicRegression().fit(s2 / unit, e2 / size)
+    x, y = fit.X_thresholds_ * unit, fit.y_thresholds_
     # Steps have two knots each; the middle of a step bears its level, lines join the middles, so
     # that the order of two different variances survives.
     level, first = np.unique(y, return_index=True)
     last = len(y) - 1 - np.unique(y[::-1], return_index=True)[1]
     middle = (x[first] + x[last]) / 2
-    floor = FLOOR * float(e2.mean())
-    return Curve(floor=floor, x=tuple(middle.tolist()), y=tuple(level.tolist()))
+    return Curve(size, floor=FLOOR, x=tuple(middle.tolist()), y=tuple(level.tolist()))

@@ -127,7 +127,7 @@ class DeferralPolicy:
             With `max_risk`: how often, over calibration sets, the promise may fail.
         scope : {"pattern", "overall"}
             Where `max_risk` holds. Within every one of K patterns: each spends ``delta / K``, so
-            it needs about ``log(2 K / delta) / max_risk`` rows without a single error before it
+            it needs about ``log(K / delta) / max_risk`` rows without a single error before it
             accepts anything. Overall: half of the rows shapes the thresholds, half tests them.
         static : bool
             One threshold for all patterns; its promise holds overall.
@@ -166,11 +166,10 @@ class DeferralPolicy:
         """Accept or defer each row, with the reason."""
         score = check.numbers("score", score)
         pattern = check.known_kind("pattern", pattern, len(score), self.thresholds)
-        names = pattern.tolist()
-        threshold = np.array([self.thresholds.get(p, self.fallback) for p in names])
-        accept = score < threshold
-        reason = [self._reason(*row) for row in zip(score, threshold, names, strict=True)]
-        return Decisions(accept, threshold, np.array(reason, dtype=str))
+        threshold = self._threshold_of(pattern)
+        rows = zip(score, threshold, pattern.tolist(), strict=True)
+        reason = np.array([self._reason(*row) for row in rows], dtype=str)
+        return Decisions(score < threshold, threshold, reason)
 
     def evaluate(
         self,
@@ -180,7 +179,8 @@ class DeferralPolicy:
     ) -> DeferralReport:
         """Coverage and risk on rows whose loss is known: not those of the fit."""
         score, loss, pattern = _checked(score, loss, pattern)
-        accept = self.decide(score, pattern).accept
+        pattern = check.known_kind("pattern", pattern, len(score), self.thresholds)
+        accept = score < self._threshold_of(pattern)
         cells = list(rows_by_pattern(pattern))
         names = np.array([p for p, _ in cells])
         rows = np.array([len(k) for _, k in cells])
@@ -234,6 +234,9 @@ class DeferralPolicy:
     def load(cls, path: str | Path) -> DeferralPolicy:
         """Read a policy from a JSON file."""
         return cls.from_dict(read_json(path))
+
+    def _threshold_of(self, pattern: np.ndarray) -> np.ndarray:
+        return np.array([self.thresholds.get(p, self.fallback) for p in pattern.tolist()])
 
     def _reason(self, score: float, threshold: float, pattern: Pattern) -> str:
         seen = pattern in self.thresholds

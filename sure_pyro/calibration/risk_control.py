@@ -22,8 +22,6 @@ import scipy.special
 import scipy.stats
 from jaxtyping import Float, Num
 
-STARTS = (0.0, 0.5)  # where a chain of tests begins, as a fraction of the rows
-
 
 def risk_p_value(
     total_loss: Num[np.ndarray, "*K"], rows: Num[np.ndarray, "*K"], max_risk: float, binary: bool
@@ -60,16 +58,28 @@ def controlled_threshold(
 
     Notes
     -----
-    One chain of tests begins with the fewest rows that could pass without a single error, and dies
-    from one early error; so a second one begins at half of the rows. Each spends ``delta / 2``.
+    A chain of tests that begins with few rows dies from one early error, one that begins with many
+    may begin beyond J. So several begin, at 1/4, 1/16, ... of the rows, as long as that many could
+    pass without an error, and share `delta` equally.
     """
     binary = bool(np.isin(loss, (0, 1)).all())
     thresholds, rows, total = _candidates(score, loss)
-    level = delta / len(STARTS)
-    passed = risk_p_value(total, rows, max_risk, binary) <= level
-    fewest = np.ceil(np.log(level) / np.log1p(-max_risk))
-    ends = [_chain(passed, rows >= max(fewest, start * len(score))) for start in STARTS]
+    starts = _starts(len(score), max_risk, delta)
+    passed = risk_p_value(total, rows, max_risk, binary) <= delta / len(starts)
+    ends = [_chain(passed, rows >= start) for start in starts]
     return max((float(thresholds[i]) for i in ends if i is not None), default=float("-inf"))
+
+
+def rows_needed(max_risk: float, delta: float) -> int:
+    """Count the rows that must pass without an error to show a risk of `max_risk`."""
+    return int(np.ceil(np.log(delta) / np.log1p(-max_risk)))
+
+
+def _starts(n: int, max_risk: float, delta: float) -> list[int]:
+    """Rows at which a chain of tests begins; they depend on the number of rows alone."""
+    chains = max(1, int(np.log(max(n, 1) / rows_needed(max_risk, delta)) / np.log(4)))
+    fewest = rows_needed(max_risk, delta / chains)
+    return [max(n // 4**j, fewest) for j in range(1, chains + 1)]
 
 
 def _candidates(score: np.ndarray, loss: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,0 +1,153 @@
+import json
+
+import numpy as np
+import pytest
+import scipy.special
+import scipy.stats
+
+from sure_pyro.calibration import ConformalIntervals, ConformalSets, interval_coverage
+
+LEVEL, REPETITIONS, TEST_ROWS = 0.9, 200, 300
+CALIBRATION = {"audio": 60, "audio+text": 250, "text": 120}  # rows per pattern
+# Wrong by a different factor in each pattern, and not Gaussian: only calibration can repair it.
+FACTOR = {"audio": 3.0, "audio+text": 0.5, "text": 1.0}
+
+
+def regression(rng, rows):
+    pattern = np.repeat(list(rows), list(rows.values()))
+    mean, sd = rng.standard_normal(len(pattern)), rng.uniform(0.5, 2, len(pattern))
+    factor = np.vectorize(FACTOR.get)(pattern)
+    y = mean + sd * factor * rng.standard_t(4, len(pattern))
+    return mean, sd**2, y, pattern
+
+
+def classes(rng, rows):
+    pattern = np.repeat(list(rows), list(rows.values()))
+    logit = 2 * rng.standard_normal((len(pattern), 5))
+    p = scipy.special.softmax(logit, axis=1)
+    label = (p.cumsum(1) > rng.random((len(pattern), 1))).argmax(1)
+    factor = np.vectorize(FACTOR.get)(pattern)[:, None]
+    return scipy.special.softmax(factor * logit, axis=1), label, pattern
+
+
+def covered_intervals(rng):
+    mean, variance, y, pattern = regression(rng, CALIBRATION)
+    model = ConformalIntervals.fit(mean, variance, y, pattern, LEVEL)
+    mean, variance, y, pattern = regression(rng, dict.fromkeys(CALIBRATION, TEST_ROWS))
+    found = model.predict(mean, variance, pattern)
+    return (found.lower <= y) & (y <= found.upper), pattern
+
+
+def covered_sets(rng):
+    model = ConformalSets.fit(*classes(rng, CALIBRATION), LEVEL)
+    p, y, pattern = classes(rng, dict.fromkeys(CALIBRATION, TEST_ROWS))
+    return model.predict(p, pattern).contains[np.arange(len(y)), y], pattern
+
+
+@pytest.mark.parametrize("covered", [covered_intervals, covered_sets])
+def test_coverage_per_pattern_over_200_repetitions_follows_the_theory(covered):
+    """Hits of a repetition are beta-binomial: Beta(k, n + 1 - k) coverage, then 300 new rows.
+
+    Two tests per pattern. The mean of 200 repetitions against k / (n + 1), by 4 standard errors:
+    false alarm 6e-5. And how many of them fall in the central 90 % of the beta-binomial, which sees
+    a wrong spread as well: false alarm 1e-4. Six tests in all: below 6e-4.
+    """
+    rng = np.random.default_rng(20240)
+    hits = {name: np.empty(REPETITIONS) for name in CALIBRATION}
+    for r in range(REPETITIONS):
+        hit, pattern = covered(rng)
+        for name in CALIBRATION:
+            hits[name][r] = hit[pattern == name].sum()
+    for name, n in CALIBRATION.items():
+        k = int(np.ceil((n + 1) * LEVEL))
+        theory = scipy.stats.betabinom(TEST_ROWS, k, n + 1 - k)
+        assert LEVEL <= theory.mean() / TEST_ROWS <= LEVEL + 1 / (n + 1)
+        assert abs(hits[name].mean() - theory.mean()) < 4 * theory.std() / np.sqrt(REPETITIONS)
+        low, high = theory.interval(0.9)
+        inside = ((low <= hits[name]) & (hits[name] <= high)).sum()
+        share = theory.cdf(high) - theory.cdf(low - 1)  # a little above 0.9: it is discrete
+        assert scipy.stats.binom.ppf(5e-5, REPETITIONS, share) <= inside
+        assert inside <= scipy.stats.binom.ppf(1 - 5e-5, REPETITIONS, share)
+
+
+def test_calibrated_overall_is_not_calibrated_within():
+    """What the patterns are for: one quantile for all misses by far in two of three."""
+    rng = np.random.default_rng(1)
+    mean, variance, y, pattern = regression(rng, dict.fromkeys(CALIBRATION, 2000))
+    one = ConformalIntervals.fit(mean, variance, y, np.zeros(len(y), dtype=int), LEVEL)
+    found = one.predict(mean, variance, np.zeros(len(y), dtype=int))
+    within = {
+        p: interval_coverage(found.lower[k], found.upper[k], y[k])
+        for p in CALIBRATION
+        for k in [pattern == p]
+    }
+    assert interval_coverage(found.lower, found.upper, y) == pytest.approx(LEVEL, abs=0.01)
+    assert within["audio"] < 0.8
+    assert within["audio+text"] > 0.98
+
+
+def test_intervals_by_hand():
+    y = np.arange(1.0, 10.0)  # scores 1..9 at sigma = 1: k = ceil(10 * 0.9) = 9
+    model = ConformalIntervals.fit(np.zeros(9), np.ones(9), y, np.zeros(9, dtype=int))
+    found = model.predict(np.array([5.0]), np.array([4.0]), np.array([0]))
+    assert (found.lower[0], found.upper[0]) == (5 - 18, 5 + 18)
+
+
+def test_several_outputs_are_covered_at_once():
+    rng = np.random.default_rng(2)
+    mean, variance = np.zeros((4000, 3)), np.ones((4000, 3))
+    y, pattern = rng.standard_normal((4000, 3)), np.zeros(4000, dtype=int)
+    half = slice(2000, None)
+    model = ConformalIntervals.fit(mean[:2000], variance[:2000], y[:2000], pattern[:2000])
+    found = model.predict(mean[half], variance[half], pattern[half])
+    joint = ((found.lower <= y[half]) & (y[half] <= found.upper)).all(1).mean()
+    assert joint == pytest.approx(0.9, abs=4 * np.sqrt(0.09 * 2 / 2000))
+
+
+def test_sets_by_hand():
+    p = np.array([[0.9, 0.1]] * 9)
+    label = np.array([0] * 8 + [1])  # scores 0.1 (eight times) and 0.9: the 9th is 0.9
+    model = ConformalSets.fit(p, label, np.zeros(9, dtype=int))
+    found = model.predict(np.array([[0.95, 0.05], [0.5, 0.5]]), np.zeros(2, dtype=int))
+    assert found.contains.tolist() == [[True, False], [True, True]]
+    assert found.size.tolist() == [1, 2]
+
+
+def test_agrees_with_crepes_where_every_pattern_was_seen():
+    crepes = pytest.importorskip("crepes")
+    rng = np.random.default_rng(3)
+    mean, variance, y, pattern = regression(rng, CALIBRATION)
+    reference = crepes.ConformalRegressor()
+    reference.fit(residuals=y - mean, sigmas=np.sqrt(variance), bins=pattern)
+    expected = reference.predict_int(mean, sigmas=np.sqrt(variance), bins=pattern, confidence=0.9)
+    found = ConformalIntervals.fit(mean, variance, y, pattern).predict(mean, variance, pattern)
+    np.testing.assert_allclose(np.stack([found.lower, found.upper], 1), expected)
+
+
+def test_json_round_trip_is_exact():
+    rng = np.random.default_rng(4)
+    mean, variance, y, pattern = regression(rng, CALIBRATION)
+    model = ConformalIntervals.fit(mean, variance, y, pattern)
+    back = ConformalIntervals.from_dict(json.loads(json.dumps(model.to_dict())))
+    a, b = (m.predict(mean, variance, pattern) for m in (model, back))
+    np.testing.assert_array_equal(a.upper, b.upper)
+    p, label, pattern = classes(rng, CALIBRATION)
+    sets = ConformalSets.fit(p, label, pattern)
+    back = ConformalSets.from_dict(json.loads(json.dumps(sets.to_dict())))
+    np.testing.assert_array_equal(
+        sets.predict(p, pattern).contains, back.predict(p, pattern).contains
+    )
+    assert len(sets.guarantee()) == len(model.guarantee()) == 3
+
+
+def test_bad_input_is_refused():
+    one, pattern = np.ones(20), np.zeros(20, dtype=int)
+    with pytest.raises(ValueError, match="`variance` must be above zero; its minimum is 0"):
+        ConformalIntervals.fit(one, 0 * one, one, pattern)
+    with pytest.raises(ValueError, match="`level` must lie strictly between 0 and 1; got 1.0"):
+        ConformalIntervals.fit(one, one, one, pattern, level=1.0)
+    model = ConformalIntervals.fit(one, one, one, pattern)
+    with pytest.raises(TypeError, match="the fit knows patterns such as 0"):
+        model.predict(one, one, np.full(20, "a"))
+    with pytest.raises(ValueError, match="Expected a stored 'ConformalSets'"):
+        ConformalSets.from_dict(model.to_dict())

@@ -1,0 +1,74 @@
+import json
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from sure_pyro.calibration.mondrian import MondrianQuantiles, conformal_quantile, rows_needed
+
+
+def fit(scores, pattern, level=0.9, rare="pooled", minimum_rows=None):
+    return MondrianQuantiles.fit(scores, pattern, level, rare, minimum_rows)
+
+
+def test_quantile_by_hand():
+    scores = np.arange(1.0, 20.0)  # 19 of them: k = ceil(20 * 0.9) = 18
+    assert conformal_quantile(scores, 0.9) == 18
+    assert conformal_quantile(scores, 0.95) == 19
+    assert conformal_quantile(scores, 0.96) == np.inf
+
+
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.9, 0.95, 0.99])
+def test_rows_needed_is_the_first_finite_quantile(level):
+    n = rows_needed(level)
+    assert np.isfinite(conformal_quantile(np.arange(float(n)), level))
+    assert conformal_quantile(np.arange(float(n - 1)), level) == np.inf
+
+
+def test_rare_and_unseen_patterns_get_the_pooled_quantile_with_a_warning():
+    scores, pattern = np.arange(100.0), np.repeat(["often", "rare"], [95, 5])
+    quantiles = fit(scores, pattern)
+    with pytest.warns(UserWarning, match=r"2 mask patterns .* new \(2 rows\), rare \(1 rows\)"):
+        q, guaranteed = quantiles(np.array(["often", "rare", "new", "new"]))
+    assert guaranteed.tolist() == [True, False, False, False]
+    assert q[1] == q[2] == conformal_quantile(scores, 0.9)
+    assert q[0] == conformal_quantile(scores[:95], 0.9)
+
+
+def test_or_an_infinite_one_without_a_warning():
+    quantiles = fit(np.arange(100.0), np.repeat(["often", "rare"], [95, 5]), rare="infinite")
+    q, guaranteed = quantiles(np.array(["often", "rare", "new"]))
+    assert np.isinf(q[1:]).all()
+    assert guaranteed.all()
+
+
+def test_minimum_rows_raises_the_bar_and_never_lowers_it():
+    pattern = np.zeros(50, dtype=int)
+    assert fit(np.arange(50.0), pattern, minimum_rows=1).minimum_rows == 9
+    with pytest.warns(UserWarning, match="fewer than 200 calibration rows"):
+        _, guaranteed = fit(np.arange(50.0), pattern, minimum_rows=200)(pattern)
+    assert not guaranteed.any()
+
+
+def test_the_guarantee_is_that_of_the_beta_distribution():
+    line = fit(np.arange(99.0), np.full(99, "a")).guarantee().iloc[0]
+    assert line["at_least"] == 0.9
+    assert line["at_most"] == pytest.approx(0.91)
+    beta = scipy.stats.beta(90, 10)
+    assert line["one_set_low"] == pytest.approx(beta.ppf(0.05))
+    assert line["one_set_high"] == pytest.approx(beta.ppf(0.95))
+
+
+def test_the_guarantee_of_a_rare_pattern_says_nothing_or_everything():
+    scores, pattern = np.arange(30.0), np.repeat(["a", "b"], [25, 5])
+    pooled = fit(scores, pattern).guarantee().iloc[1]
+    assert (pooled["at_least"], pooled["at_most"]) == (0, 1)
+    infinite = fit(scores, pattern, rare="infinite").guarantee().iloc[1]
+    assert (infinite["quantile"], infinite["at_least"]) == (np.inf, 1)
+
+
+def test_json_round_trip_keeps_infinity():
+    quantiles = fit(np.arange(12.0), np.repeat([1, 2], [10, 2]), rare="infinite")
+    back = MondrianQuantiles.from_dict(json.loads(json.dumps(quantiles.to_dict(), allow_nan=False)))
+    assert back.patterns == quantiles.patterns
+    assert back.pooled == quantiles.pooled
