@@ -6,8 +6,8 @@ row of that pattern, exchangeable with them, has a score at most that large with
 .. math:: \text{level} \le P \le \text{level} + \frac{1}{n + 1}
 
 (the upper bound needs scores without ties), averaged over calibration sets. ONE calibration set
-has a coverage drawn from Beta(k, n + 1 - k), so 50 rows at level 0.9 mean 0.82 to 0.96 nine times
-in ten, and 1000 rows 0.884 to 0.916 (Vovk et al. 2003; Vovk 2012, arXiv 1209.2673).
+has a coverage drawn from Beta(k, n + 1 - k), so 50 rows at level 0.9 mean 0.83 to 0.96 nine times
+in ten, and 1000 rows 0.884 to 0.915 (Vovk et al. 2003; Vovk 2012, arXiv 1209.2673).
 """
 
 from __future__ import annotations
