@@ -49,7 +49,7 @@ class WithinCorrelation:
 
 def correlation(
     u: Num[np.ndarray, " _N"],
-    e: Num[np.ndarray, " _N"],
+    e: Shaped[np.ndarray, " _N"],
     group: Shaped[np.ndarray, " _N"] | None = None,
     method: str = "pearson",
 ) -> float:
@@ -86,7 +86,7 @@ def correlation(
 
 def within_pattern_correlation(
     u: Num[np.ndarray, " _N"],
-    e: Num[np.ndarray, " _N"],
+    e: Shaped[np.ndarray, " _N"],
     pattern: Shaped[np.ndarray, " _N"],
     target: Shaped[np.ndarray, " _N"] | None = None,
     method: str = "pearson",

@@ -101,7 +101,7 @@ class DeferralPolicy:
     def fit(
         cls,
         score: Num[np.ndarray, " _N"],
-        loss: Num[np.ndarray, " _N"],
+        loss: Shaped[np.ndarray, " _N"],
         pattern: Shaped[np.ndarray, " _N"],
         *,
         max_risk: float | None = None,
@@ -174,7 +174,7 @@ class DeferralPolicy:
     def evaluate(
         self,
         score: Num[np.ndarray, " _N"],
-        loss: Num[np.ndarray, " _N"],
+        loss: Shaped[np.ndarray, " _N"],
         pattern: Shaped[np.ndarray, " _N"],
     ) -> DeferralReport:
         """Coverage and risk on rows whose loss is known: not those of the fit."""
@@ -250,7 +250,7 @@ class DeferralPolicy:
 
 def risk_coverage_by_pattern(
     score: Num[np.ndarray, " _N"],
-    loss: Num[np.ndarray, " _N"],
+    loss: Shaped[np.ndarray, " _N"],
     pattern: Shaped[np.ndarray, " _N"],
     minimum_rows: int = 2,
 ) -> dict[Pattern, RiskCoverage]:

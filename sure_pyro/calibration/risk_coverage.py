@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Num
+from jaxtyping import Float, Num, Shaped
 
 from sure_pyro.calibration import check
 
@@ -48,7 +48,7 @@ class RiskCoverage:
         return self.aurc - self.oracle_aurc
 
 
-def risk_coverage(u: Num[np.ndarray, " _N"], loss: Num[np.ndarray, " _N"]) -> RiskCoverage:
+def risk_coverage(u: Num[np.ndarray, " _N"], loss: Shaped[np.ndarray, " _N"]) -> RiskCoverage:
     """Compute the risk-coverage curve of uncertainty `u`.
 
     Rows of equal uncertainty are in no order, so they enter with their mean loss: the curve does
@@ -67,12 +67,12 @@ def risk_coverage(u: Num[np.ndarray, " _N"], loss: Num[np.ndarray, " _N"]) -> Ri
     )
 
 
-def aurc(u: Num[np.ndarray, " _N"], loss: Num[np.ndarray, " _N"]) -> float:
+def aurc(u: Num[np.ndarray, " _N"], loss: Shaped[np.ndarray, " _N"]) -> float:
     """Area under the risk-coverage curve, in units of the loss."""
     return risk_coverage(u, loss).aurc
 
 
-def excess_aurc(u: Num[np.ndarray, " _N"], loss: Num[np.ndarray, " _N"]) -> float:
+def excess_aurc(u: Num[np.ndarray, " _N"], loss: Shaped[np.ndarray, " _N"]) -> float:
     """Area under the risk-coverage curve above the oracle's; 0 is a perfect order."""
     return risk_coverage(u, loss).excess_aurc
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.special
 import scipy.stats
-from jaxtyping import Float, Int, Num
+from jaxtyping import Float, Int, Num, Shaped
 
 from sure_pyro.calibration import check
 
@@ -30,7 +30,7 @@ def categorical_nll(
 
 
 def bernoulli_nll(
-    probability: Num[np.ndarray, " _N *_C"], target: Num[np.ndarray, " _N *_C"]
+    probability: Num[np.ndarray, " _N *_C"], target: Shaped[np.ndarray, " _N *_C"]
 ) -> Float[np.ndarray, " N"]:
     """Negative log-likelihood of binary labels, averaged over the C labels of a row; in nats."""
     floor = _rounding(probability)
@@ -42,7 +42,7 @@ def bernoulli_nll(
 def gaussian_nll(
     mean: Num[np.ndarray, " _N *_C"],
     variance: Num[np.ndarray, " _N *_C"],
-    target: Num[np.ndarray, " _N *_C"],
+    target: Shaped[np.ndarray, " _N *_C"],
 ) -> Float[np.ndarray, " N"]:
     r"""Compute :math:`\frac12\left[\log 2\pi\sigma^2 + (y-\mu)^2/\sigma^2\right]` per row.
 
@@ -56,7 +56,7 @@ def gaussian_nll(
 def gaussian_crps(
     mean: Num[np.ndarray, " _N *_C"],
     variance: Num[np.ndarray, " _N *_C"],
-    target: Num[np.ndarray, " _N *_C"],
+    target: Shaped[np.ndarray, " _N *_C"],
 ) -> Float[np.ndarray, " N"]:
     r"""Continuous ranked probability score of a Gaussian, in units of the target.
 
@@ -84,7 +84,7 @@ def categorical_brier(
 
 
 def bernoulli_brier(
-    probability: Num[np.ndarray, " _N *_C"], target: Num[np.ndarray, " _N *_C"]
+    probability: Num[np.ndarray, " _N *_C"], target: Shaped[np.ndarray, " _N *_C"]
 ) -> Float[np.ndarray, " N"]:
     """Brier score of binary labels: (p - y)^2 averaged over the C labels of a row, in [0, 1]."""
     p, y = _binary(probability, target)
@@ -92,7 +92,7 @@ def bernoulli_brier(
 
 
 def squared_error(
-    mean: Num[np.ndarray, " _N *_C"], target: Num[np.ndarray, " _N *_C"]
+    mean: Num[np.ndarray, " _N *_C"], target: Shaped[np.ndarray, " _N *_C"]
 ) -> Float[np.ndarray, " N"]:
     """Squared error averaged over the C outputs of a row; squared units of the target."""
     mu, y = check.alike({"mean": mean, "target": target}, ndim=(1, 2))

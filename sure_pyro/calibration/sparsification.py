@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Num
+from jaxtyping import Float, Num, Shaped
 
 from sure_pyro.calibration import check
 from sure_pyro.calibration.risk_coverage import running_mean
@@ -35,7 +35,7 @@ class Sparsification:
     ause: float
 
 
-def sparsification(u: Num[np.ndarray, " _N"], error: Num[np.ndarray, " _N"]) -> Sparsification:
+def sparsification(u: Num[np.ndarray, " _N"], error: Shaped[np.ndarray, " _N"]) -> Sparsification:
     """Compute the sparsification curves and the area between them (AUSE).
 
     Parameters
@@ -54,6 +54,6 @@ def sparsification(u: Num[np.ndarray, " _N"], error: Num[np.ndarray, " _N"]) -> 
     return Sparsification(removed, remaining, oracle, float((remaining - oracle).mean()))
 
 
-def ause(u: Num[np.ndarray, " _N"], error: Num[np.ndarray, " _N"]) -> float:
+def ause(u: Num[np.ndarray, " _N"], error: Shaped[np.ndarray, " _N"]) -> float:
     """Area under the sparsification error, in units of the mean error; 0 is a perfect order."""
     return sparsification(u, error).ause

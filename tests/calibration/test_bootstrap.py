@@ -18,12 +18,12 @@ def test_mean_has_the_interval_of_the_normal_approximation():
 def test_covers_at_its_level():
     rng = np.random.default_rng(2)
     hits = sum(
-        0.0 in bootstrap_interval(np.mean, rng.standard_normal(80), seed=r, repetitions=300)
-        for r in range(400)
+        0.0 in bootstrap_interval(np.mean, rng.standard_normal(80), seed=r, repetitions=200)
+        for r in range(200)
     )
-    # Binomial(400, 0.9), false alarm 1e-4 on each side; 0.88 allows for the known small shortfall.
-    assert hits >= scipy.stats.binom.ppf(1e-4, 400, 0.88)
-    assert hits <= scipy.stats.binom.ppf(1 - 1e-4, 400, 0.92)
+    # Binomial(200, 0.9), false alarm 1e-4 on each side; 0.88 allows for the known small shortfall.
+    assert hits >= scipy.stats.binom.ppf(1e-4, 200, 0.88)
+    assert hits <= scipy.stats.binom.ppf(1 - 1e-4, 200, 0.92)
 
 
 def test_groups_widen_the_interval_by_the_design_effect():

@@ -22,6 +22,11 @@ def test_wrong_order_costs():
     assert excess_aurc(u, loss) == pytest.approx(4.5 - 1.5)
 
 
+def test_losses_may_be_true_and_false():
+    u, wrong = np.array([0.1, 0.2, 0.3]), np.array([False, False, True])
+    assert aurc(u, wrong) == aurc(u, wrong.astype(float)) == pytest.approx(1 / 9)
+
+
 def test_constant_uncertainty_is_flat_whatever_the_order_of_the_rows():
     loss = np.array([0.0, 0.0, 1.0, 1.0])
     np.testing.assert_allclose(risk_coverage(np.ones(4), loss).risk, 0.5)
