@@ -15,10 +15,10 @@ demo: $(VENV)/installed  ## SURE on real digits; leaves report/index.html
 	$(RUN) -m sure_pyro demo
 
 test: $(VENV)/installed  ## the whole test suite
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 2
 
 test-fast: $(VENV)/installed  ## without the slow tests
-	$(RUN) -m pytest -m "not slow"
+	$(RUN) -m pytest -n 2 -m "not slow"
 
 lint: $(VENV)/installed  ## formatter, linter, types
 	$(RUN) -m ruff format --check .

@@ -27,7 +27,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Batch", "from_arrays", "from_dataframe", "load", "load_npz", "save_npz", "missing",
-    "resolve_partial", "synthetic", "EvaluationMasks", "save_masks", "load_masks", "Backbone", "MLPBackbone", "TransformerBackbone", "pretrain", "SURE",
-    "Prediction", "CorrelationELBO", "fit", "TrainingDiverged", "data", "models", "guides",
-    "objectives", "training", "propagation", "calibration",
+    "resolve_partial", "synthetic", "EvaluationMasks", "save_masks", "load_masks",
+    "Backbone", "MLPBackbone", "TransformerBackbone", "pretrain", "SURE", "Prediction",
+    "CorrelationELBO", "fit", "TrainingDiverged",
+    "data", "models", "guides", "objectives", "training", "propagation", "calibration",
 ]  # fmt: skip

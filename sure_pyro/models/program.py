@@ -50,5 +50,6 @@ def sample_target(head: Head, output: Output, target: Tensor | None) -> Tensor:
         "uncertainty": output.variance.mean(-1)
     }  # (B,): what the correlation objective trains
     obs = None if target is None else head.observed(target)
+    fn: Any = head.distribution(output)
     with pyro.plate("targets", output.mean.shape[0], dim=-1):
-        return pyro.sample("y", head.distribution(output), obs=obs, infer=infer)
+        return pyro.sample("y", fn, obs=obs, infer=infer)
