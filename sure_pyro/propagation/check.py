@@ -41,12 +41,18 @@ class Comparison:
     sampled: Float[Tensor, "B C"]
     error: Float[Tensor, "B C"]  # standard error of `sampled`
     margins: Margins
+    rows_share_draws: bool = False
+
+    @property
+    def pooled_error(self) -> Float[Tensor, " C"]:
+        """Standard error of the sum over the rows."""
+        if self.rows_share_draws:
+            return self.error.sum(0)  # errors may all go the same way
+        return self.error.square().sum(0).sqrt()
 
     def pooled(self) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
         """Ratio over all rows, and the standard error of its logarithm."""
-        return variance_ratio(
-            self.taylor.sum(0), self.sampled.sum(0), self.error.square().sum(0).sqrt()
-        )
+        return variance_ratio(self.taylor.sum(0), self.sampled.sum(0), self.pooled_error)
 
     def by_row(self) -> tuple[Float[Tensor, "B C"], Float[Tensor, "B C"]]:
         """Ratio in every row, and the standard error of its logarithm."""
@@ -54,8 +60,8 @@ class Comparison:
 
     def difference(self) -> Float[Tensor, " C"]:
         """Pooled difference in standard errors; zero where both are equal."""
-        gap, error = (self.taylor - self.sampled).sum(0), self.error.square().sum(0).sqrt()
-        return torch.where(gap == 0, gap, gap / error)
+        gap = (self.taylor - self.sampled).sum(0)
+        return torch.where(gap == 0, gap, gap / self.pooled_error)
 
     def rows_off(self) -> Bool[Tensor, "B C"]:
         """Rows that are beyond tolerance for certain: tested jointly over all rows."""
@@ -215,9 +221,13 @@ def cross_check(
     triples[TOTAL] = (taylor.variance, sampling.variance, sampling.errors[TOTAL])
     comparisons = {
         name: Comparison(
-            s2.detach().double(), sampled.detach().double(), se.detach().double(), margins
+            s2.detach().double(),
+            sampled.detach().double(),
+            error.detach().double(),
+            margins,
+            sampling.rows_share_draws,
         )
-        for name, (s2, sampled, se) in triples.items()
+        for name, (s2, sampled, error) in triples.items()
     }
     index = None if sampling.explained is None else 1 - sampling.explained
     return CrossCheck(comparisons, margins, sampling.num_samples or 0, index)

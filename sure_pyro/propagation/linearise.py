@@ -30,7 +30,7 @@ def linearise(
     """
     rows = len(inputs)
     repeated = {name: torch.cat([z] * copies) for name, z in inputs.latents.items()}
-    leaves = {name: _leaf(repeated[name], create_graph) for name in inputs.covariances}
+    leaves = {name: leaf(repeated[name], create_graph) for name in inputs.covariances}
     y, noise = inputs.evaluate({**repeated, **leaves})  # (copies * B, C)
     check_differentiable(inputs, y)
     gradients = _gradients(y.unflatten(0, (copies, rows)), leaves, create_graph)
@@ -49,8 +49,8 @@ def fitting_copies(num_outputs: int, num_rows: int, batch: int) -> int:
     return math.ceil(num_outputs / math.ceil(num_outputs / room))
 
 
-def _leaf(z: Tensor, create_graph: bool) -> Tensor:
-    # A variable of its own even if two latents are one tensor; attached to what made it if asked.
+def leaf(z: Tensor, create_graph: bool) -> Tensor:
+    """Make a variable of its own, even of two equal latents; attached to its origin if asked."""
     return z.view_as(z) if create_graph and z.requires_grad else z.detach().requires_grad_()
 
 

@@ -47,7 +47,7 @@ class Run:
             if name in self.sources
         }
         seeds = draws.seeds if WEIGHTS in self.sources else None
-        y, noise = _evaluate(self.inputs, self.latents, deviations, seeds)
+        y, noise = evaluate_draws(self.inputs, self.latents, deviations, seeds)
         self.sums.update(y, self._linear(deviations), replicate)
         if noise is not None:
             self.noise.update(noise)
@@ -87,11 +87,11 @@ class DrawnChunk:
     seeds: list[int] | None = None
 
 
-def _evaluate(
+def evaluate_draws(
     inputs: Inputs,
     latents: dict[str, Tensor],
     deviations: dict[str, Tensor],
-    seeds: list[int] | None,
+    seeds: list[int] | None = None,
 ) -> Output:
     """Output and noise (S, B, C) of every draw.
 

@@ -72,9 +72,23 @@ class Margins:
 
     def beyond(self, ratio: Tensor, error: Tensor, comparisons: int = 1) -> Bool[Tensor, "*shape"]:
         """Significantly off by more than `tolerance`; `error` is that of log(ratio)."""
-        log, slack = ratio.log(), self.quantile(comparisons) * error
+        log, slack = ratio.log(), self._two_sided(error, comparisons) * error
         too_large = log > math.log1p(self.tolerance) + slack
         return too_large | (log < math.log1p(-self.tolerance) - slack)
+
+    def _two_sided(self, error: Tensor, comparisons: int) -> Tensor:
+        """Quantile z for an alarm on either side: Phi(-z) + Phi(-z - width / error) = level.
+
+        Where the noise is small against the width of the tolerance, only the near side can
+        raise a false alarm (z is the one-sided quantile), else both can.
+        """
+        level = (1 - self.confidence) / comparisons
+        width = math.log1p(self.tolerance) - math.log1p(-self.tolerance)
+        z = torch.full_like(error, self.quantile(2 * comparisons))
+        for _ in range(8):  # a contraction: the far side is the smaller of the two
+            far = torch.special.ndtr(-z - width / error)
+            z = -torch.special.ndtri((level - far).clamp_min(level / 2))
+        return z
 
     def within(self, ratio: Tensor, error: Tensor, comparisons: int = 1) -> Bool[Tensor, "*shape"]:
         """Significantly off by less than `limit`."""

@@ -51,7 +51,7 @@ def test_errors():
     z = torch.zeros(2, 3)
     with pytest.raises(Exception, match="draws"):
         sampling(torch.tanh, z, z + 1, draws="antithetic")
-    with pytest.raises(ValueError, match=r"`noise` names \\['text'\\]"):
+    with pytest.raises(ValueError, match=r"`noise` names \['text'\]"):
         sampling(torch.tanh, z, z + 1, noise={"text": StudentT(5)})
     wide = torch.zeros(1, 22_000)
     with pytest.raises(ValueError, match="at most 21201 dimensions"):

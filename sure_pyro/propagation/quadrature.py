@@ -1,0 +1,29 @@
+"""Expectations of a function of one Gaussian variable, by Gauss-Hermite quadrature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def gauss_hermite(num_nodes: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Nodes and weights for E[f(x)], x ~ Normal(0, 1); exact up to degree 2 num_nodes - 1.
+
+    Golub, Welsch (1969): nodes are the eigenvalues of the recurrence of the Hermite polynomials,
+    weights the squared first entries of its eigenvectors.
+    """
+    off_diagonal = torch.arange(1, num_nodes, dtype=torch.float64).sqrt()
+    nodes, vectors = torch.linalg.eigh(off_diagonal.diag(1) + off_diagonal.diag(-1))
+    return nodes.to(like), vectors[0].square().to(like)
+
+
+def gaussian_moments(
+    f: Callable[[Tensor], Tensor], mean: Tensor, variance: Tensor, num_nodes: int = 64
+) -> tuple[Tensor, Tensor]:
+    """Mean and variance of f(x), x ~ Normal(mean, variance), entry by entry."""
+    nodes, weights = gauss_hermite(num_nodes, mean)
+    y = f(mean[..., None] + variance.sqrt()[..., None] * nodes)
+    y_mean = (y * weights).sum(-1)
+    return y_mean, ((y - y_mean[..., None]).square() * weights).sum(-1)

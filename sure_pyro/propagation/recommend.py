@@ -1,0 +1,208 @@
+"""Which road to take: every one tried on a few rows, its cost for the batch worked out.
+
+What a road costs depends on the function and the machine (a backward pass is one to three
+forward passes), and what it is worth on how nonlinear the function is over the spread of the
+latents. So both are measured: the time of a forward and a backward pass of the whole batch, and
+the error of every road on a few rows, against Taylor-controlled draws.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from sure_pyro.propagation.covariance import Covariance
+from sure_pyro.propagation.inputs import Function, Inputs, Mean, Variance, differentiation, prepare
+from sure_pyro.propagation.linearise import linearise
+from sure_pyro.propagation.moments import TOTAL, Moments
+from sure_pyro.propagation.rows import split_rows
+from sure_pyro.propagation.sampling import sampling
+from sure_pyro.propagation.taylor import taylor
+from sure_pyro.propagation.unscented import unscented
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Road:
+    """What a road is expected to cost for the whole batch, and its relative error."""
+
+    name: str
+    call: str
+    passes: str
+    seconds: float
+    error: float
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The cheapest road within the tolerance, and what was weighed. Prints as a table."""
+
+    road: Road
+    reason: str
+    roads: tuple[Road, ...]
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Convert to a table with one line per road, cheapest first."""
+        import pandas as pd
+
+        lines = sorted((vars(road) for road in self.roads), key=lambda line: line["seconds"])
+        return pd.DataFrame(lines).set_index("name")
+
+    def __repr__(self) -> str:
+        return f"{self.reason}\n{self.to_dataframe().to_string(float_format='{:.3g}'.format)}"
+
+
+def recommend(
+    fn: Function,
+    mean: Mean,
+    variance: Variance,
+    *,
+    tolerance: float = 0.05,
+    pilot_rows: int = 16,
+    pilot_samples: int = 128,
+    seed: int = 0,
+) -> Recommendation:
+    """Say which road to use for these B rows, C outputs and D latent entries, and why.
+
+    Tries the roads on `pilot_rows` of the uncertain rows and times a forward and a backward pass
+    of all of them; takes about as long as ``pilot_samples * pilot_rows / B + 10`` forward passes.
+
+    Parameters
+    ----------
+    fn, mean, variance
+        As in `taylor`.
+    tolerance : float
+        Relative error of a variance to be reached: a standard error for a road that draws, the
+        error for one that does not (taken at its upper 95 % end, as far as the pilot can tell).
+    pilot_rows, pilot_samples : int
+        Size of the trial.
+    seed : int
+        Of the trial.
+
+    Returns
+    -------
+    Recommendation
+
+    Raises
+    ------
+    ValueError
+        If nothing is uncertain, or `tolerance` is not positive.
+    """
+    if not tolerance > 0:
+        raise ValueError(f"`tolerance` must be positive; got {tolerance}.")
+    inputs = prepare(fn, mean, variance, ())
+    uncertain, _ = split_rows(inputs)
+    if not len(uncertain):
+        raise ValueError("`variance` is zero everywhere: a forward pass is all it takes.")
+    few = uncertain[torch.linspace(0, len(uncertain) - 1, pilot_rows).long().unique()]
+    errors = _errors(fn, _take(mean, few), _take(variance, few), pilot_samples, seed)
+    roads = _roads(inputs.rows(uncertain), errors, tolerance)
+    best = min((r for r in roads if r.error <= tolerance), key=lambda road: road.seconds)
+    reason = (
+        f"Use {best.call}: {best.passes}, about {best.seconds:.2g} s, relative error "
+        f"{best.error:.2g} (asked for {tolerance:.2g})."
+    )
+    return Recommendation(best, reason, roads)
+
+
+@dataclass(frozen=True)
+class _Errors:
+    """Relative errors of a variance: of one draw for the roads that draw, else as it is."""
+
+    taylor: float
+    unscented: float
+    plain: float
+    controlled: float
+    num_outputs: int
+
+
+def _errors(fn: Function, mean: Mean, variance: Variance, num_samples: int, seed: int) -> _Errors:
+    pilot = partial(
+        sampling, fn, mean, variance, num_samples=num_samples, seed=seed, by_source=False
+    )
+    plain, best = pilot(), pilot(control="taylor")
+    size = best.variance.square().sum().sqrt()
+
+    def of_one_draw(y: Moments) -> float:
+        return float(y.errors[TOTAL].square().sum().sqrt() / size) * num_samples**0.5
+
+    def distance(y: Moments) -> float:  # the pilot's own noise included: an upper end
+        return float((y.variance - best.variance).square().sum().sqrt() / size)
+
+    return _Errors(
+        taylor=distance(taylor(fn, mean, variance)),
+        unscented=distance(unscented(fn, mean, variance)),
+        plain=of_one_draw(plain),
+        controlled=of_one_draw(best),
+        num_outputs=best.mean.shape[1],
+    )
+
+
+def _roads(inputs: Inputs, errors: _Errors, tolerance: float) -> tuple[Road, ...]:
+    """Every road for all the uncertain rows, with as many draws as it needs."""
+    C, D = errors.num_outputs, sum(c.columns for c in inputs.covariances.values())
+    forward, backward = _times(inputs)
+    crowded = inputs.num_uncertain() > 1
+    runs = 1 + sum(float((rows & crowded).float().mean()) for rows in inputs.active.values())
+
+    def drawn(name: str, error: float, before: float, call: str, passes: str) -> Road:
+        n = max(30, math.ceil((error / tolerance) ** 2))
+        seconds = before + runs * n * forward
+        reached = error / n**0.5
+        return Road(name, call.format(n), passes.format(n, f"{runs:.2g}"), seconds, reached)
+
+    exact = forward + C * backward
+    points = 2 * D * (2 if runs > 1 else 1)
+    gradients = f"1 forward and {C} backward passes"
+    draws = "{} draws of {} forward passes"
+    control = 'sampling(..., num_samples={}, control="taylor")'
+    return (
+        Road("taylor", "taylor(...)", gradients, exact, errors.taylor),
+        drawn("sampling", errors.plain, 0.0, "sampling(..., num_samples={})", draws),
+        drawn("controlled", errors.controlled, exact, control, f"{gradients}, {draws}"),
+        Road(
+            "unscented",
+            "unscented(...)",
+            f"{points} forward passes",
+            points * forward,
+            errors.unscented,
+        ),
+    )
+
+
+def _times(inputs: Inputs) -> tuple[float, float]:
+    """Seconds of a forward pass, and of one backward pass."""
+    with torch.no_grad():
+        forward = _seconds(inputs.evaluate_mean, inputs.device)
+    with differentiation(twice=False):
+        recorded = _seconds(lambda: linearise(inputs), inputs.device)
+        both = _seconds(lambda: next(linearise(inputs)[2]), inputs.device)
+    return forward, max(both - recorded, 0.0)
+
+
+def _seconds(call: Callable[[], object], device: torch.device, repeats: int = 3) -> float:
+    """Median time of a call, after one that warms up."""
+    times = []
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        call()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[1:])
+
+
+def _take(values: Mean | Variance, rows: Tensor) -> Any:
+    if isinstance(values, Mapping):
+        return {name: _take(value, rows) for name, value in values.items()}
+    return values.rows(rows) if isinstance(values, Covariance) else values[rows]

@@ -1,0 +1,41 @@
+import pytest
+import torch
+
+from sure_pyro.propagation import LowRankCovariance, recommend
+
+MEAN, VARIANCE = torch.zeros(30, 4), torch.full((30, 4), 0.5)
+
+
+def test_affine_needs_no_more_than_taylor():
+    advice = recommend(lambda z: z @ torch.ones(4, 2), MEAN, VARIANCE)
+    assert advice.road.name in ("taylor", "unscented")  # both exact; the cheaper one
+    assert advice.road.error < 1e-3
+    assert "Use " in repr(advice)
+    assert set(advice.to_dataframe().index) == {"taylor", "sampling", "controlled", "unscented"}
+
+
+def test_a_flat_function_has_to_be_drawn():
+    advice = recommend(
+        lambda z: torch.cos(2 * z["a"]), {"a": MEAN}, {"a": VARIANCE}, tolerance=0.02
+    )
+    roads = {road.name: road for road in advice.roads}
+    assert roads["taylor"].error == pytest.approx(1, abs=0.01)  # all of the variance is missed
+    assert advice.road.name in ("sampling", "controlled")
+    assert advice.road.error <= 0.02
+    # 1 / 0.02^2 = 2500 times the kurtosis less one, 0.5 for a saturated cosine
+    assert "num_samples=" in advice.road.call
+
+
+def test_other_covariances_and_partial_rows():
+    spread = LowRankCovariance(torch.ones(30, 4, 1), VARIANCE)
+    assert recommend(torch.tanh, MEAN, spread, pilot_rows=3).road.error <= 0.05
+    variance = VARIANCE.clone()
+    variance[1:] = 0
+    assert recommend(torch.tanh, MEAN, variance).road.error <= 0.05
+
+
+def test_errors():
+    with pytest.raises(ValueError, match="zero everywhere"):
+        recommend(torch.tanh, MEAN, 0 * VARIANCE)
+    with pytest.raises(ValueError, match="`tolerance` must be positive"):
+        recommend(torch.tanh, MEAN, VARIANCE, tolerance=0.0)
