@@ -37,7 +37,7 @@ class MaskedReconstructor(Reconstructor):
     """
 
     def __init__(
-        self, shapes: Mapping[str, tuple[int, int]], width: int = 256, dropout: float = 0.2
+        self, shapes: Mapping[str, tuple[int, int]], width: int = 128, dropout: float = 0.1
     ):
         super().__init__(shapes)
         self.embeddings = nn.ModuleList(

@@ -10,13 +10,15 @@ from typing import NamedTuple
 
 import pyro
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from pyro.nn import PyroModule
 from torch import Tensor, nn
 
 SCALE_FLOOR = 1e-3
 """Smallest scale of a reconstruction, in standard deviations of the latent."""
+
+LOG_SCALE_RANGE = (-7.0, 5.0)
+"""Log-scales are clipped to it, so that an early step can not overflow the likelihood."""
 
 
 class LocScale(NamedTuple):
@@ -78,9 +80,12 @@ class Reconstructor(LocalPyroModule):
 
 
 def loc_scale(output: Float[Tensor, "*batch two_D"]) -> LocScale:
-    """Split a network's output in two halves: location, and scale through a softplus."""
-    loc, raw = output.chunk(2, -1)
-    return LocScale(loc, SCALE_FLOOR + F.softplus(raw + 0.54))  # raw = 0 starts at scale 1
+    """Split a network's output in two halves: location, and scale through an exponential.
+
+    Errors have a heavy upper tail, which an exponential follows and a softplus flattens.
+    """
+    loc, log_scale = output.chunk(2, -1)
+    return LocScale(loc, SCALE_FLOOR + log_scale.clamp(*LOG_SCALE_RANGE).exp())
 
 
 def fully_connected(sizes: tuple[int, ...], dropout: float = 0.0) -> nn.Sequential:

@@ -22,9 +22,9 @@ PHASES: dict[str, type[Step]] = {
     step.name: step for step in (ReconstructionStep, HeadStep, JointStep)
 }
 DEFAULTS = {
-    "reconstruction": Settings(epochs=150, lr=2e-3),
+    "reconstruction": Settings(epochs=150, lr=2e-3, batch_size=64),
     "head": Settings(epochs=40, lr=1e-3, patience=10),
-    "joint": Settings(epochs=150, lr=2e-3),
+    "joint": Settings(epochs=150, lr=2e-3, batch_size=64),
 }
 VALIDATION_ROWS = 600  # few rows are repeated under other masks, so as not to hang on one draw
 
