@@ -115,9 +115,11 @@ def check_backbone(backbone: Backbone, features: Mapping[str, Tensor], available
     Raises
     ------
     ValueError
-        If `encode` gives other modalities than it names, if the latent of one modality changes
+        If features and parameters differ in dtype, if `encode` gives other modalities than it
+        names, if the latent of one modality changes
         with the features of another, or if a row of the fusion changes with another row.
     """
+    _check_dtypes(backbone, features)
     latents = backbone.encode(features, available)
     if tuple(latents) != backbone.modalities:
         raise ValueError(
@@ -141,6 +143,16 @@ def check_backbone(backbone: Backbone, features: Mapping[str, Tensor], available
             "The first row of `fuse` changes with the rows beside it, so uncertainty can not be "
             "propagated row by row. Call `backbone.freeze()` (batch-norm in training mode mixes "
             "rows), or remove what mixes rows."
+        )
+
+
+def _check_dtypes(backbone: Backbone, features: Mapping[str, Tensor]) -> None:
+    of_parameters = {p.dtype for p in backbone.parameters() if p.is_floating_point()}
+    of_features = {x.dtype for x in features.values() if x.is_floating_point()}
+    if of_parameters and not of_features <= of_parameters:
+        raise ValueError(
+            f"The features are {of_features} and the backbone's parameters {of_parameters}. Convert "
+            "one of them: `sp.from_arrays(..., dtype=torch.float32)`, or `backbone.double()`."
         )
 
 

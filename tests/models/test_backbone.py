@@ -59,6 +59,13 @@ def test_encode_must_name_its_modalities():
         check_backbone(Renamed(["image"]), {"image": torch.zeros(2, 3)}, torch.ones(2, 1).bool())
 
 
+def test_features_and_parameters_must_have_one_dtype():
+    batch = make_batch(dtype=torch.float64)
+    backbone = sp.MLPBackbone.for_data(batch).float()
+    with pytest.raises(ValueError, match=r"features are .*float64.* dtype=torch.float32"):
+        sp.SURE(backbone).initialize(batch)
+
+
 def test_images_are_no_tokens():
     with pytest.raises(ValueError, match=r"\(steps, channels\); got \{'image': \(3, 8, 8\)\}"):
         sp.TransformerBackbone({"image": (3, 8, 8)}, 2)
