@@ -1,0 +1,27 @@
+"""Pictures: matplotlib axes in, axes out.
+
+Every function takes ``ax=None`` (then a new figure is made) and returns the axes. Series differ in
+marker, dash or hatch as well as in colour, so that they can be told apart in grey print and by
+colour-blind eyes. Nothing global is changed: no style, no backend.
+"""
+
+from sure_pyro.plots.band import plot_band
+from sure_pyro.plots.correlations import plot_correlations
+from sure_pyro.plots.history import plot_correlation_history
+from sure_pyro.plots.images import plot_images
+from sure_pyro.plots.pit import plot_pit, plot_pit_grid
+from sure_pyro.plots.ranking import plot_risk_coverage, plot_sparsification
+from sure_pyro.plots.reconstructability import plot_reconstructability
+from sure_pyro.plots.reliability import plot_confidence_reliability, plot_variance_reliability
+from sure_pyro.plots.shares import plot_variance_shares
+
+__all__ = [
+    # what was reconstructed
+    "plot_images", "plot_band", "plot_reconstructability",
+    # whether its uncertainty is right
+    "plot_variance_reliability", "plot_confidence_reliability", "plot_pit", "plot_pit_grid",
+    # whether it ranks
+    "plot_risk_coverage", "plot_sparsification", "plot_correlations",
+    # training and propagation
+    "plot_correlation_history", "plot_variance_shares",
+]  # fmt: skip

@@ -1,0 +1,94 @@
+"""The probability integral transform: flat where the predicted distribution is right."""
+
+from __future__ import annotations
+
+import textwrap
+
+import matplotlib.axes
+import numpy as np
+import scipy.stats
+from jaxtyping import Num, Shaped
+
+from sure_pyro.plots.style import COLOURS, axes
+
+
+def plot_pit(
+    values: Num[np.ndarray, " N"],
+    ax: matplotlib.axes.Axes | None = None,
+    *,
+    bins: int = 10,
+    title: str = "",
+) -> matplotlib.axes.Axes:
+    """Plot the histogram of PIT values, with where 95 % of flat histograms would end.
+
+    Parameters
+    ----------
+    values : ndarray, shape (N,), in [0, 1]
+        From `sure_pyro.calibration.pit`.
+    bins : int
+
+    Notes
+    -----
+    A U means variances too small, a hump variances too large, a slope bias. The band takes the
+    values for independent; for many entries of few rows it is too narrow.
+    """
+    ax = axes(ax)
+    counts, edges = np.histogram(values, bins=bins, range=(0, 1))
+    density = counts * bins / max(len(values), 1)
+    low, high = (scipy.stats.binom.ppf([0.025, 0.975], len(values), 1 / bins)) * bins / len(values)
+    ax.axhspan(low, high, color="0.85", label="flat, within chance")
+    ax.stairs(density, edges, color=COLOURS[0], linewidth=1.5)
+    ax.axhline(1, color="0.5", linewidth=0.8)
+    ax.set(xlabel="PIT", ylabel="density", xlim=(0, 1))
+    ax.set_ylim(bottom=0)
+    ax.set_title(title, fontsize="small")
+    return ax
+
+
+def plot_pit_grid(
+    values: Num[np.ndarray, " N"],
+    pattern: Shaped[np.ndarray, " N"],
+    axs: np.ndarray | None = None,
+    *,
+    bins: int = 10,
+) -> np.ndarray:
+    """Plot one PIT histogram for each mask pattern, those with most rows first.
+
+    Parameters
+    ----------
+    values : ndarray, shape (N,)
+    pattern : ndarray of str or int, shape (N,)
+    axs : ndarray of Axes, optional
+        As many as patterns to be shown; one for each pattern by default.
+
+    Returns
+    -------
+    ndarray of Axes
+        Those that were not needed are switched off.
+    """
+    names, rows = np.unique(pattern, return_counts=True)
+    order = np.argsort(-rows, kind="stable")
+    if axs is None:
+        axs = _grid(len(names))
+    flat = np.asarray(axs).reshape(-1)
+    for ax, k in zip(flat, order, strict=False):
+        title = _title(str(names[k]), int(rows[k]))
+        plot_pit(values[pattern == names[k]], ax, bins=bins, title=title)
+    for ax in flat[len(names) :]:
+        ax.set_axis_off()
+    return np.asarray(axs)
+
+
+def _title(pattern: str, rows: int) -> str:
+    """Pattern and number of rows, in lines short enough for a small plot."""
+    words = textwrap.wrap(f"{pattern} ({rows})".replace("+", " + "), 22)
+    return "\n".join(words)
+
+
+def _grid(n: int) -> np.ndarray:
+    import matplotlib.pyplot as plt
+
+    columns = min(n, 4)
+    rows = -(-n // columns)
+    size = (2.6 * columns, 2.2 * rows)
+    return plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")[1]

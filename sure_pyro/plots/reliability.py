@@ -1,0 +1,82 @@
+"""Reliability: what was claimed against what happened, bin by bin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.axes
+import numpy as np
+
+from sure_pyro.calibration import Bins
+from sure_pyro.plots.style import axes, points
+
+
+def plot_variance_reliability(
+    bins: Mapping[str, Bins],
+    ax: matplotlib.axes.Axes | None = None,
+    *,
+    unit: str = "standard deviations of the latent",
+) -> matplotlib.axes.Axes:
+    """Plot the root mean squared error over the predicted standard deviation.
+
+    Parameters
+    ----------
+    bins : mapping of str to Bins
+        From `sure_pyro.calibration.variance_bins`, by name of the series.
+    unit : str
+        Of standard deviation and error.
+
+    Notes
+    -----
+    On the diagonal the uncertainty has the right size. Above it errors are larger than claimed
+    (overconfident), below it smaller. A flat cloud says that the uncertainty does not rank.
+    """
+    ax = axes(ax)
+    claimed = {name: np.sqrt(b.claimed) for name, b in bins.items()}
+    happened = {name: np.sqrt(b.happened) for name, b in bins.items()}
+    top = 1.05 * max(float(x.max()) for x in [*claimed.values(), *happened.values()])
+    _diagonal(ax, top or 1.0)
+    for number, name in enumerate(bins):
+        ax.plot(claimed[name], happened[name], label=name, **points(number))
+    ax.set(xlabel=f"predicted sd, {unit}", ylabel="actual root mean squared error")
+    ax.legend()
+    return ax
+
+
+def plot_confidence_reliability(
+    bins: Mapping[str, Bins], ax: matplotlib.axes.Axes | None = None
+) -> matplotlib.axes.Axes:
+    """Plot the accuracy over the probability of the most probable class.
+
+    Parameters
+    ----------
+    bins : mapping of str to Bins
+        From `sure_pyro.calibration.confidence_bins`, by name of the series.
+
+    Notes
+    -----
+    Below the diagonal the model is right less often than it says. Bars are 95 % intervals of a
+    share among that many rows (Wilson 1927), which do not vanish where all or none are right.
+    """
+    ax = axes(ax)
+    _diagonal(ax, 1.0)
+    for number, (name, b) in enumerate(bins.items()):
+        low, high = _wilson(b.happened, b.rows)
+        bars = [(b.happened - low).clip(min=0), (high - b.happened).clip(min=0)]
+        ax.errorbar(b.claimed, b.happened, bars, label=name, capsize=2, **points(number))
+    ax.set(xlim=(0, 1), ylim=(0, 1.02))
+    ax.set(xlabel="probability of the predicted class", ylabel="share that is right")
+    ax.legend()
+    return ax
+
+
+def _wilson(p: np.ndarray, n: np.ndarray, z: float = 1.96) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the interval: (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n)."""
+    middle = p + z**2 / (2 * n)
+    half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    return (middle - half) / (1 + z**2 / n), (middle + half) / (1 + z**2 / n)
+
+
+def _diagonal(ax: matplotlib.axes.Axes, top: float) -> None:
+    ax.plot([0, top], [0, top], color="0.5", linewidth=1, label="right")
+    ax.set(xlim=(0, top), ylim=(0, top), aspect="equal")

@@ -1,0 +1,45 @@
+"""Where the variance of the prediction comes from, as modalities go missing."""
+
+from __future__ import annotations
+
+import matplotlib.axes
+import numpy as np
+import pandas as pd
+
+from sure_pyro.plots.style import COLOURS, HATCHES, axes
+
+
+def plot_variance_shares(
+    shares: pd.DataFrame,
+    ax: matplotlib.axes.Axes | None = None,
+    *,
+    xlabel: str = "modalities hidden",
+) -> matplotlib.axes.Axes:
+    """Plot stacked bars of the share of the predictive variance by source.
+
+    Parameters
+    ----------
+    shares : DataFrame
+        One row per bar (its index names the bars), one column per source. A negative share (an
+        interaction by which sources damp each other) hangs below zero.
+    xlabel : str
+        What the bars are.
+    """
+    ax = axes(ax)
+    up, down = np.zeros(len(shares)), np.zeros(len(shares))
+    for number, source in enumerate(shares.columns):
+        share = shares[source].to_numpy(dtype=float)
+        ax.bar(
+            range(len(shares)),
+            share,
+            bottom=np.where(share >= 0, up, down),
+            label=source,
+            color=COLOURS[number % len(COLOURS)],
+            hatch=HATCHES[number % len(HATCHES)],
+            edgecolor="white",
+        )
+        up, down = up + share.clip(min=0), down + share.clip(max=0)
+    ax.set_xticks(range(len(shares)), [str(name) for name in shares.index])
+    ax.set(xlabel=xlabel, ylabel="share of the predictive variance")
+    ax.legend(title="source", loc="upper left", bbox_to_anchor=(1, 1))
+    return ax

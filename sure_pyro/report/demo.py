@@ -1,0 +1,219 @@
+"""`python -m sure_pyro demo`: from a file to a folder with everything a person needs to decide."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from sure_pyro.data import save_masks
+from sure_pyro.diagnostics import to_arviz
+from sure_pyro.report import pictures, tables
+from sure_pyro.report.conclusions import conclude
+from sure_pyro.report.decode import fit_decoders
+from sure_pyro.report.examples import curves_figure, digits_figure, image_figure, is_digits
+from sure_pyro.report.files import replacing, write_text
+from sure_pyro.report.objectives import objectives_frame
+from sure_pyro.report.page import page
+from sure_pyro.report.provenance import provenance
+from sure_pyro.report.scorer import R2
+from sure_pyro.report.sections import Section, picture_section, table_section
+from sure_pyro.report.study import Settings, Study, evaluate, fit_models, load_parts
+from sure_pyro.report.summary import conclusions_text, summary
+from sure_pyro.report.tidy import metrics_frame, reconstructability_frame
+
+ARVIZ_DRAWS = 400
+DPI = 110
+
+
+def demo(settings: Settings, out: Path, command: str = "sure_pyro demo") -> str:
+    """Run the whole road and write the report; return its conclusions as text.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If a training was interrupted by hand; what is fitted is saved under ``out/models``.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    seconds, start = {}, time.perf_counter()
+    parts = load_parts(settings)
+    models = fit_models(parts, settings)
+    for objective, fitted in models.items():
+        if fitted.model.initialized:
+            fitted.model.save(out / "models" / objective)
+    if any(fitted.history.interrupted for fitted in models.values()):
+        raise KeyboardInterrupt(f"What is fitted is in {out / 'models'}.")
+    seconds["fit"] = time.perf_counter() - start
+    study = evaluate(parts, models, settings)
+    seconds["evaluate"] = time.perf_counter() - start - seconds["fit"]
+    return write_report(study, out, command, seconds)
+
+
+def write_report(study: Study, out: Path, command: str, seconds: dict[str, float]) -> str:
+    """Write every file of the report; return its conclusions as text."""
+    start = time.perf_counter()
+    conclusions = conclude(study.evidence)
+    drawn = {name: _png(figure) for name, figure in _figures(study)}
+    sections = [*_tables(study), *(picture_section(name.removesuffix(".png")) for name in drawn)]
+    _write_data(study, out)
+    for old in out.glob("*.png"):
+        if old.name not in drawn:
+            old.unlink()  # of an earlier run on other data
+    for name, png in drawn.items():
+        with replacing(out / name) as path:
+            path.write_bytes(png)
+    run = {"command": command, "seed": study.settings.seed, **provenance()}
+    seconds["write"] = time.perf_counter() - start
+    run |= {"seconds": {name: round(value, 1) for name, value in seconds.items()}}
+    footer = _footer(run)
+    title, lead = _title(study), _lead(study)
+    write_text(out / "index.html", page(title, lead, conclusions, sections, drawn, footer))
+    write_text(out / "summary.md", summary(title, lead, conclusions, sections, footer))
+    write_text(out / "run.json", json.dumps(run | _what(study), indent=2) + "\n")
+    return conclusions_text(conclusions)
+
+
+def _write_data(study: Study, out: Path) -> None:
+    """Numbers, masks, histories and the ArviZ file."""
+    targets, best = study.evidence.targets, study.evidence.best_case
+    frames = {
+        "metrics.csv": metrics_frame(study.slices),
+        "reconstructability.csv": reconstructability_frame(targets, best),
+        "objectives.csv": _compared(study).reset_index(),
+        "history.csv": pd.concat(
+            fitted.history.to_dataframe().assign(objective=name)
+            for name, fitted in study.models.items()
+        ),
+    }
+    for name, frame in frames.items():
+        with replacing(out / name) as path:
+            frame.to_csv(path, index=False)
+    save_masks(out / "masks.npz", study.masked.to_save())
+    rows = study.masked.mixed()
+    model = study.models[study.settings.main].model
+    batch = study.masked.batch[rows]
+    idata = to_arviz(
+        model.predict(batch, "taylor"), batch, num_draws=ARVIZ_DRAWS, seed=study.settings.seed
+    )
+    with replacing(out / "report.nc") as path:
+        idata.to_netcdf(str(path))
+
+
+def _tables(study: Study) -> Iterator[Section]:
+    t = study.evidence.random.task
+    words = {
+        "score": t.score[0].upper() + t.score[1:],
+        "unit": "in units of R²" if t.score == R2 else "in points (hundredths)",
+        "second": "Root mean squared error, in units of the target," if t.second_score == "RMSE"
+        else "F1, macro-averaged,",
+        "direction": "smaller" if t.second_score == "RMSE" else "larger",
+    }  # fmt: skip
+    found = {
+        "task": tables.task_table(study.slices),
+        "second": tables.second_table(study.slices),
+        "uncertainty": tables.uncertainty_table(study.slices),
+        "propagation": tables.propagation_table(study.slices),
+        "targets": tables.target_table(study.evidence.targets, study.evidence.best_case),
+        "objectives": tables.objective_table(_compared(study)),
+    }
+    for name, table in found.items():
+        if len(table):
+            yield table_section(name, table, words)
+
+
+def _compared(study: Study) -> pd.DataFrame:
+    seconds = {name: fitted.seconds for name, fitted in study.models.items()}
+    return objectives_frame(study.evidence.objectives, seconds, study.evidence.random.task.score)
+
+
+def _figures(study: Study) -> Iterator[tuple[str, Figure]]:
+    """Name of the file and figure, in the order of the page."""
+    masked, outcome = study.masked, study.outcome
+    yield from _examples(study)
+    if study.evidence.targets:
+        yield "reconstructability.png", pictures.reconstructability_figure(study.evidence.targets)
+    histories = {name: fitted.history for name, fitted in study.models.items()}
+    yield "correlation_epochs.png", pictures.history_figure(histories)
+    yield "correlations.png", pictures.correlation_figure(study.slices)
+    yield "reliability_variance.png", pictures.variance_reliability_figure(outcome, masked)
+    yield "pit.png", pictures.pit_figure(outcome, masked)
+    yield "sparsification.png", pictures.sparsification_figure(outcome, masked)
+    if (figure := pictures.confidence_figure(outcome, masked)) is not None:
+        yield "reliability_confidence.png", figure
+    yield "risk_coverage.png", pictures.risk_figure(outcome, masked)
+    yield "variance_shares.png", pictures.shares_figure(study.slices)
+    yield "cross_check.png", pictures.cross_check_figure(outcome, masked)
+
+
+def _examples(study: Study) -> Iterator[tuple[str, Figure]]:
+    model = study.models[study.settings.main].model
+    decoders = fit_decoders(model, study.parts.train, study.parts.validation, study.settings.seed)
+    masked, prediction = study.masked, study.outcome.prediction
+    if is_digits(study.parts.test.modalities, decoders):
+        for k in (1, 2, 3):
+            yield f"examples_{k}.png", digits_figure(masked, prediction, decoders, k)
+        return
+    curves = {}
+    for name, decoder in decoders.items():
+        figure = image_figure(masked, prediction, decoder, name)
+        if figure is None:
+            curves[name] = decoder
+        else:
+            yield f"image_{name}.png", figure
+    if curves and (figure := curves_figure(masked, prediction, curves)) is not None:
+        yield "examples.png", figure
+
+
+def _title(study: Study) -> str:
+    return f"SURE on {study.parts.name}"
+
+
+def _lead(study: Study) -> list[str]:
+    p, groups = study.parts, study.evidence.test_groups
+    sizes = {"training": p.train, "validation": p.validation, "test": p.test}
+    rows = ", ".join(f"{len(part)} {word}" for word, part in sizes.items())
+    return [
+        f"{(p.test.task or '').capitalize()} from {len(p.test.modalities)} modalities "
+        f"({', '.join(p.test.modalities)}); {rows} rows"
+        + (f", {groups} groups in the test part." if groups else "."),
+        "A small model was pretrained on complete rows and frozen; SURE was fitted on top with the "
+        f"objective '{study.settings.main}'. Every test row is scored under a random mask of every "
+        "size; 'random masks' takes all that hide something.",
+        *p.notes,
+    ]
+
+
+def _what(study: Study) -> dict:
+    s, p = study.settings, study.parts
+    return {
+        "data": str(s.data) if s.data else "digits",
+        "epochs": s.epochs,
+        "objectives": list(s.objectives),
+        "main_objective": s.main,
+        "num_samples": s.num_samples,
+        "rows": {"train": len(p.train), "validation": len(p.validation), "test": len(p.test)},
+        "notes": list(p.notes),
+    }
+
+
+def _footer(run: dict) -> list[str]:
+    versions = ", ".join(f"{name} {number}" for name, number in run["versions"].items())
+    seconds = ", ".join(f"{name} {value:.0f} s" for name, value in run["seconds"].items())
+    return [
+        f"Command: {run['command']}",
+        f"Versions: {versions}; commit {run['commit'] or 'unknown'}",
+        f"Machine: {run['machine']}; {seconds}",
+        "Numbers: metrics.csv, reconstructability.csv, objectives.csv, history.csv; masks: "
+        "masks.npz; for ArviZ: report.nc; models: models/.",
+    ]
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI)
+    return buffer.getvalue()

@@ -1,0 +1,63 @@
+"""The objectives side by side, on the same rows and masks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from sure_pyro.models import SURE
+from sure_pyro.report.evidence import Compared
+from sure_pyro.report.masks import RANDOM, MaskedRows
+from sure_pyro.report.measure import paired
+from sure_pyro.report.reconstruction import hidden_latents, measure_uncertainty
+from sure_pyro.report.scorer import Scorer
+
+
+def compare_objectives(
+    models: Mapping[str, SURE], main: str, masked: MaskedRows, seed: int
+) -> dict[str, Compared]:
+    """Measure each model over random masks; gains are over the model `main`."""
+    rows, scorer = masked.slices()[RANDOM], Scorer.of(masked.batch)
+    predictions = {name: model.predict(masked.batch, "taylor") for name, model in models.items()}
+    answers = {name: scorer.answer_of(p, "taylor") for name, p in predictions.items()}
+    loss = {name: scorer.loss(answer)[rows] for name, answer in answers.items()}
+    nll = {name: scorer.nll_of(p, "taylor")[rows] for name, p in predictions.items()}
+    unit = masked.unit[rows]
+
+    def gain(values: Mapping[str, Float[np.ndarray, " n"]], name: str):
+        return paired(values[main] - values[name], unit, seed)
+
+    found = {}
+    for name, p in predictions.items():
+        hidden = hidden_latents(models[name], masked, p.reconstruction)
+        found[name] = Compared(
+            uncertainty=measure_uncertainty(hidden, masked, rows, seed),
+            score=float(1 - loss[name].mean()),
+            nll=float(nll[name].mean()),
+            score_gain=gain(loss, name),
+            nll_gain=gain(nll, name),
+        )
+    return found
+
+
+def objectives_frame(
+    compared: Mapping[str, Compared], seconds: Mapping[str, float], score: str
+) -> pd.DataFrame:
+    """One line for each objective."""
+    lines = {}
+    for name, c in compared.items():
+        u = c.uncertainty
+        lines[name] = {
+            "correlation within masks": u.within if u else np.nan,
+            "attainable": u.attainable if u else np.nan,
+            "pooled": u.pooled if u else np.nan,
+            "claimed / actual": u.ratio if u else np.nan,
+            "error (MSE)": u.actual if u else np.nan,
+            score: c.score,
+            "NLL Taylor": c.nll,
+            "seconds": seconds[name],
+        }
+    return pd.DataFrame.from_dict(lines, orient="index").rename_axis("objective")

@@ -1,0 +1,143 @@
+"""The tables of a report: numbers as people read them, one line per size of the mask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from sure_pyro.calibration import Interval, Reconstructability
+from sure_pyro.report.evidence import Slice
+from sure_pyro.report.masks import RANDOM
+from sure_pyro.report.reading import reading
+from sure_pyro.report.scorer import R2
+
+HIDDEN = "hidden"
+
+
+def task_table(slices: Mapping[str, Slice]) -> pd.DataFrame:
+    """Score of the full data and of every filling, and what is won back."""
+    lines = {}
+    for name, s in slices.items():
+        t, digits = s.task, 3 if s.task.score == R2 else 1
+        lines[label(name)] = {
+            "rows": str(s.rows),
+            "all recorded": _score(t.full, t.score),
+            "zeros": _score(t.zero, t.score),
+            "means": _score(t.mean, t.score),
+            "reconstruction, old head": _score(t.swapped, t.score),
+            "SURE": _score(t.sure, t.score),
+            "won back": "-" if t.won_back is None else f"{t.won_back:.0%}",
+            "SURE - zeros": _gain(t.gain_zero, t.score, digits),
+            "SURE - means": _gain(t.gain_mean, t.score, digits),
+        }
+    return _frame(lines)
+
+
+def second_table(slices: Mapping[str, Slice]) -> pd.DataFrame:
+    """The second score (F1, RMSE) of the same answers."""
+    names = {
+        "full": "all recorded",
+        "zero": "zeros",
+        "mean": "means",
+        "swapped": "reconstruction, old head",
+        "sure": "SURE",
+    }
+    return _frame(
+        {
+            label(name): {title: f"{s.task.second[key]:.3f}" for key, title in names.items()}
+            for name, s in slices.items()
+        }
+    )
+
+
+def uncertainty_table(slices: Mapping[str, Slice]) -> pd.DataFrame:
+    """Error and uncertainty of the reconstruction."""
+    lines = {}
+    for name, s in slices.items():
+        if (u := s.uncertainty) is None:
+            continue
+        lines[label(name)] = {
+            "error (MSE)": f"{u.actual:.3f}",
+            "claimed variance": f"{u.claimed:.3f}",
+            "claimed / actual": f"{u.ratio:.2f}",
+            "correlation within masks": f"{u.within:.2f}",
+            "attainable": f"{u.attainable:.2f}",
+            "attainable, independent errors": f"{u.attainable_independent:.2f}",
+            "pooled": f"{u.pooled:.2f}",
+            "pairs": str(u.rows),
+            "cells": str(u.cells),
+            "left out": str(u.dropped),
+        }
+    return _frame(lines)
+
+
+def propagation_table(slices: Mapping[str, Slice]) -> pd.DataFrame:
+    """Likelihood and ranking of the prediction by road, and the cross-check."""
+    lines = {}
+    for name, s in slices.items():
+        p = s.propagation
+        verdicts = ", ".join(f"{n} {word}" for word, n in p.verdicts.items())
+        lines[label(name)] = {
+            "NLL point": f"{p.nll['none']:.3f}",
+            "NLL Taylor": f"{p.nll['taylor']:.3f}",
+            "NLL sampling": f"{p.nll['sampling']:.3f}",
+            "Taylor - point": _signed(p.taylor, 3),
+            "sampling - point": _signed(p.sampling, 3),
+            "AURC point": f"{p.aurc['none']:.3g}",
+            "AURC Taylor": f"{p.aurc['taylor']:.3g}",
+            "AURC sampling": f"{p.aurc['sampling']:.3g}",
+            "Taylor / sampling": f"{p.ratio:.2f}",
+            "cross-check": verdicts,
+        }
+    return _frame(lines)
+
+
+def target_table(
+    targets: Mapping[str, Reconstructability], best_case: Mapping[str, float]
+) -> pd.DataFrame:
+    """Reconstructability of every modality."""
+    lines = {}
+    for name, r in targets.items():
+        lines[name] = {
+            "reconstructed": reading(r),
+            "R²": _interval(r.r2),
+            "between classes": "-" if r.between is None else _interval(r.between),
+            "within a class": "-" if r.within is None else _interval(r.within),
+            "R², all others visible": f"{best_case[name]:.2f}" if name in best_case else "-",
+            "rows": str(r.rows),
+        }
+    return _frame(lines, "modality")
+
+
+def objective_table(compared: pd.DataFrame) -> pd.DataFrame:
+    """The objectives side by side, over random masks."""
+    shown = compared.drop(columns="seconds").map(lambda x: f"{x:.3f}")
+    return shown.assign(seconds=[f"{x:.0f}" for x in compared["seconds"]])
+
+
+def label(name: str) -> str:
+    """Name of a slice as it is shown."""
+    return "random masks" if name == RANDOM else name
+
+
+def _frame(lines: Mapping[str, Mapping[str, str]], index: str = HIDDEN) -> pd.DataFrame:
+    return pd.DataFrame.from_dict(lines, orient="index").rename_axis(index)
+
+
+def _score(value: float, score: str) -> str:
+    return f"{value:.3f}" if score == R2 else f"{value:.1%}"
+
+
+def _gain(x: Interval, score: str, digits: int) -> str:
+    factor = 1 if score == R2 else 100
+    scaled = Interval(factor * x.estimate, factor * x.lower, factor * x.upper, x.level)
+    return _signed(scaled, digits)
+
+
+def _signed(x: Interval, digits: int) -> str:
+    return f"{x.estimate:+.{digits}f} [{x.lower:+.{digits}f}, {x.upper:+.{digits}f}]"
+
+
+def _interval(x: Interval) -> str:
+    return f"{x.estimate:.2f} [{x.lower:.2f}, {x.upper:.2f}]".replace("-0.00", "0.00")

@@ -1,0 +1,22 @@
+import pandas as pd
+import pytest
+
+from sure_pyro.plots import plot_variance_shares
+
+
+def test_bars_stack_to_one_and_damping_hangs_below(ax):
+    table = pd.DataFrame(
+        {"text": [0.5, 0.7], "head": [0.5, 0.5], "interaction": [0.0, -0.2]}, index=["0", "1"]
+    )
+    plot_variance_shares(table, ax)
+    bars = ax.patches
+    tops = [max(bar.get_y() + bar.get_height() for bar in bars[k::2]) for k in (0, 1)]
+    assert tops == pytest.approx([1.0, 1.2])
+    assert min(bar.get_y() + bar.get_height() for bar in bars) == pytest.approx(-0.2)
+    assert len({bar.get_hatch() for bar in bars}) == 3
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["0", "1"]
+    assert ax.get_xlabel() == "modalities hidden"
+
+
+def test_new_axes():
+    assert plot_variance_shares(pd.DataFrame({"head": [1.0]}), xlabel="row").get_xlabel() == "row"
