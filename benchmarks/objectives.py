@@ -1,11 +1,11 @@
-"""The three objectives side by side, over seeds: what is won back, and is sigma to be believed?
+"""The three objectives side by side, over seeds: what is won back, and the variance's quality.
 
     python -m benchmarks.objectives digits PATH.npz --seeds 3
 
 For each dataset, seed and objective: a small backbone is pretrained and frozen, both phases are
 fitted with the defaults of `sure_pyro.fit`, and every test row is scored under a random mask of
-every size (see `sure_pyro.report.masks`). Nothing is tuned to the test part. Prints mean and spread over
-the seeds and writes every number to ``benchmarks/results/objectives.csv``.
+every size (see `sure_pyro.report.masks`). Nothing is tuned to the test part. Prints mean and
+spread over the seeds, and writes every number to ``benchmarks/results/objectives.csv``.
 """
 
 import argparse

@@ -151,8 +151,8 @@ def _check_dtypes(backbone: Backbone, features: Mapping[str, Tensor]) -> None:
     of_features = {x.dtype for x in features.values() if x.is_floating_point()}
     if of_parameters and not of_features <= of_parameters:
         raise ValueError(
-            f"The features are {of_features} and the backbone's parameters {of_parameters}. "
-            "Convert one of them: `sp.from_arrays(..., dtype=torch.float32)`, or `backbone.double()`."
+            f"The features are {of_features}, the backbone's parameters {of_parameters}. Convert "
+            "one of them: `sp.from_arrays(..., dtype=torch.float32)`, or `backbone.double()`."
         )
 
 
