@@ -39,8 +39,8 @@ class Budget:
         if self.relative_error is None:
             return 0
         reached = _worst_relative_error(runs[0])
-        if reached <= self.relative_error:
-            return 0
+        if reached <= self.relative_error or not math.isfinite(reached):
+            return 0  # what is not finite is refused with its rows, once all are together
         if n >= self.max_samples:
             warnings.warn(
                 f"Stopped after {n} draws at a relative standard error of {reached:.2g}, short of "

@@ -215,7 +215,7 @@ def _like(name: str, what: str, value: Tensor, shape: torch.Size, mean: Tensor) 
 
 
 def _non_negative(name: str, value: Tensor) -> None:
-    lowest, highest = value.detach().aminmax()
+    lowest, highest = (end.item() for end in value.detach().aminmax())
     if not (lowest >= 0 and highest < math.inf):  # written so that NaN fails too
         bad = ~((value >= 0) & value.isfinite()).reshape(len(value), -1).all(-1)
         raise ValueError(

@@ -8,7 +8,7 @@ the same noise: the interaction is then a difference of paired numbers.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -19,25 +19,28 @@ from sure_pyro.propagation.inputs import WEIGHTS, Inputs, Output
 from sure_pyro.propagation.power_sums import PowerSums, wide
 
 
-@dataclass(eq=False)
 class Run:
-    """Moments of the output while `sources` vary in `rows` of the inputs."""
+    """Moments of the output while `sources` vary in `rows` of the inputs.
 
-    inputs: Inputs
-    rows: Tensor
-    sources: tuple[str, ...]
-    output_covariance: bool = False
-    jacobian: Mapping[str, Float[Tensor, "B C _"]] | None = None  # makes the control, if given
-    replicates: int = 1
-    noise: PowerSums = field(default_factory=PowerSums)  # the function's own noise variance
-    products: Tensor | float = 0.0
+    The Jacobian (B, C, D_i) by source, if given, makes the control.
+    """
 
-    def __post_init__(self) -> None:
-        self.latents = {name: z[self.rows] for name, z in self.inputs.latents.items()}
-        latent = [name for name in self.sources if name in self.inputs.covariances]
-        self.sums = PowerSums(self.replicates)
-        jacobian = self.jacobian or {}
-        self.J = {name: jacobian[name][self.rows] for name in latent if name in jacobian}
+    def __init__(
+        self,
+        inputs: Inputs,
+        rows: Tensor,
+        sources: tuple[str, ...],
+        output_covariance: bool = False,
+        jacobian: Mapping[str, Tensor] | None = None,
+        replicates: int = 1,
+    ) -> None:
+        self.inputs, self.rows, self.sources = inputs, rows, sources
+        self.output_covariance = output_covariance
+        self.latents = {name: z[rows] for name, z in inputs.latents.items()}
+        self.J = {name: J[rows] for name, J in (jacobian or {}).items() if name in sources}
+        self.sums = PowerSums(replicates)
+        self.noise = PowerSums()  # of the function's own noise variance
+        self.products: Tensor | float = 0.0
 
     def update(self, draws: DrawnChunk, replicate: int = 0) -> None:
         """Add a chunk of draws."""
@@ -71,9 +74,13 @@ class Run:
         return estimate(self.sums, wide(torch.stack(exact).sum(0)))
 
     def covariance(self) -> Float[Tensor, "B C C"]:
-        """Covariance of the outputs."""
-        n, delta = self.sums.n, self.sums.average(1, 0)
-        return (self.products / n - delta[:, :, None] * delta[:, None, :]) * n / (n - 1)
+        """Covariance of the outputs: correlations of the draws, with the variances estimated."""
+        delta = self.sums.average(1, 0)
+        S = self.products / self.sums.n - delta[:, :, None] * delta[:, None, :]
+        spread = S.diagonal(dim1=-2, dim2=-1)
+        positive = torch.where(spread > 0, spread, torch.ones_like(spread))
+        scale = (self.estimate().variance / positive).sqrt()
+        return scale[:, :, None] * S * scale[:, None, :]
 
 
 @dataclass(frozen=True, eq=False)

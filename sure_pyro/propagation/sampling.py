@@ -125,11 +125,13 @@ def sampling(
     generator = make_generator(seed, inputs.device)
     with torch.inference_mode(False), torch.set_grad_enabled(create_graph):
         if check_rows:
-            check_rows_independent(inputs.evaluate_mean()[0], None, inputs)
+            y, _ = inputs.evaluate_mean()
+            check_finite("output of `fn` at the mean", y)
+            check_rows_independent(y, None, inputs)
         uncertain, certain = split_rows(inputs)
         blocks = []
         if len(certain):
-            blocks.append((certain, _at_mean(inputs.rows(certain), head)))
+            blocks.append((certain, _at_mean(inputs, certain, head, output_covariance)))
         if len(uncertain):
             block = inputs.rows(uncertain)
             source = make_draws(draws, block, noise, generator)
@@ -167,9 +169,15 @@ def _jacobian(inputs: Inputs) -> dict[str, Tensor] | None:
         return jacobian(linearise(inputs)[2])
 
 
-def _at_mean(inputs: Inputs, head: str) -> Moments:
+def _at_mean(inputs: Inputs, rows: Tensor, head: str, output_covariance: bool) -> Moments:
     """Return the moments of rows in which nothing is uncertain: one forward pass, no error."""
-    y, noise = inputs.evaluate_mean()
+    y, noise = inputs.evaluate_mean(rows)
     zero = torch.zeros_like(y)
-    certain = Moments(y, mean_error=zero, errors={TOTAL: zero}, method="sampling")
+    certain = Moments(
+        y,
+        covariances={} if output_covariance else None,
+        mean_error=zero,
+        errors={TOTAL: zero},
+        method="sampling",
+    )
     return certain.with_source(head, noise)

@@ -146,9 +146,9 @@ def _taylor(
     blocks, copies, elsewhere = [], 1, None
     if len(certain):
         # The first uncertain row rides along, to be compared with itself in other company.
-        company = inputs.rows(torch.cat([certain, uncertain[:1]]))
+        company = torch.cat([certain, uncertain[:1]])
         with torch.set_grad_enabled(create_graph):
-            y, noise = company.evaluate_mean()
+            y, noise = inputs.evaluate_mean(company)
         elsewhere = y[len(certain) :].flatten() if len(uncertain) else None
         moments = Moments(y, covariances={} if output_covariance else None)
         blocks.append((certain, moments.with_source(head, noise)[: len(certain)]))

@@ -1,8 +1,5 @@
-import pyro
 import pytest
 import torch
-from pyro import distributions as dist
-from pyro.infer.autoguide import AutoNormal
 from torch import nn
 
 from sure_pyro.propagation import FullCovariance, LowRankCovariance, sampling, taylor
@@ -28,17 +25,6 @@ def agree(value, expected, error):
     assert ((value - expected).abs() <= SIGMAS * error + 1e-12).all()
 
 
-def product(z):
-    return z["a"] * z["b"]
-
-
-PRODUCT_MEAN = {"a": torch.full((4, 1), 2.0), "b": torch.full((4, 1), 3.0)}
-PRODUCT_VARIANCE = {
-    "a": torch.tensor([[0.5], [0.5], [0.0], [0.0]]),
-    "b": torch.tensor([[0.25], [0.0], [0.25], [0.0]]),
-}
-
-
 def test_affine_agrees_with_closed_form_for_every_covariance():
     mean, variance = randn(5, 4), rand(5, 4)
     root, factor = randn(5, 4, 4, seed=1), randn(5, 4, 2, seed=2)
@@ -53,32 +39,6 @@ def test_affine_agrees_with_closed_form_for_every_covariance():
         agree(y.variance, exact.diagonal(dim1=-2, dim2=-1), y.errors["total"])
         size = (exact.diagonal(dim1=-2, dim2=-1)[:, :, None] * y.variance[:, None, :]).sqrt()
         agree(y.covariance, exact, size * (2 / 20_000) ** 0.5)
-
-
-def test_product_splits_into_sources_and_interaction():
-    # Var[ab] = b^2 s_a + a^2 s_b + s_a s_b
-    y = sampling(product, PRODUCT_MEAN, PRODUCT_VARIANCE, num_samples=50_000)
-    agree(y.sources["a"], 9 * PRODUCT_VARIANCE["a"], y.errors["a"])
-    agree(y.sources["b"], 4 * PRODUCT_VARIANCE["b"], y.errors["b"])
-    together = PRODUCT_VARIANCE["a"] * PRODUCT_VARIANCE["b"]
-    agree(y.sources["interaction"], together, y.errors["interaction"])
-    assert (y.sources["interaction"][1:] == 0).all()  # nothing to interact with
-    assert (y.variance[3] == 0).all()
-    joint = sampling(product, PRODUCT_MEAN, PRODUCT_VARIANCE, num_samples=50_000, by_source=False)
-    assert list(joint.sources) == ["joint"]
-    torch.testing.assert_close(joint.variance, y.variance)
-
-
-def test_lone_sources_cost_nothing_extra():
-    rows = []
-
-    def fn(z):
-        rows.append(len(z["a"]))
-        return product(z)
-
-    sampling(fn, PRODUCT_MEAN, PRODUCT_VARIANCE, num_samples=10, check_rows=False)
-    # the certain row once, 3 uncertain rows together, the first of them twice more alone
-    assert rows == [1, 30, 10, 10]
 
 
 def test_total_variance_of_a_function_with_noise():
@@ -178,70 +138,4 @@ def test_errors():
     with pytest.raises(ValueError, match="mixes its rows"):
         sampling(lambda z: z - z.mean(0), z + torch.tensor([[1.0], [2.0]]), s2)
     with pytest.raises(ValueError, match="are taken"):
-        sampling(product, {"joint": z}, {"joint": s2})
-
-
-def test_draw_until_the_error_is_small_enough():
-    mean, variance = randn(6, 4) / 3, rand(6, 4) / 20
-    y = sampling(torch.tanh, mean, variance, num_samples=50, relative_error=0.05)
-    assert y.num_samples > 500  # 0.05 takes about 2 / 0.05^2 = 800 Gaussian draws
-    assert (y.errors["total"] <= 0.05 * y.variance).all()
-    controlled = sampling(
-        torch.tanh, mean, variance, num_samples=50, relative_error=0.05, control="taylor"
-    )
-    assert controlled.num_samples < y.num_samples / 4
-    with pytest.warns(UserWarning, match="Stopped after 100 draws"):
-        sampling(torch.tanh, mean, variance, relative_error=0.01, num_samples=50, max_samples=100)
-
-
-class Linear(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter(W.clone())
-
-    def forward(self, z):
-        return z @ self.weight
-
-
-def weights(seed):
-    return {"weight": W + 0.3 * randn(4, 3, seed=seed)}
-
-
-def test_weights_are_a_source_of_their_own():
-    # y = z w: Var = w^2 s_z + z^2 s_w + s_z s_w, summed over the entries
-    mean, variance = randn(5, 4), rand(5, 4)
-    variance[0] = 0
-    y = sampling(Linear(), mean, variance, weights=weights, num_samples=2000)
-    agree(y.sources["input"], variance @ W.square(), y.errors["input"])
-    spread = torch.full((4, 3), 0.09, dtype=torch.float64)
-    agree(y.sources["weights"], mean.square() @ spread, y.errors["weights"])
-    agree(y.sources["interaction"], variance @ spread, y.errors["interaction"])
-    assert (y.sources["interaction"][0] == 0).all()
-    with pytest.raises(TypeError, match="must be an nn.Module"):
-        sampling(torch.tanh, mean, variance, weights=weights)
-
-
-def test_weights_from_a_pyro_guide():
-    net = nn.Linear(4, 3)
-
-    def model():
-        for name, value in net.named_parameters():
-            pyro.sample(name, dist.Normal(torch.zeros_like(value), 1).to_event(value.ndim))
-
-    guide = AutoNormal(model, init_scale=0.2)
-    guide()
-
-    def weights(seed):
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            return guide()
-
-    median = guide.median()
-    net.load_state_dict(median)
-    z = randn(3, 4).float()
-    y = sampling(net, z, torch.zeros_like(z), weights=weights, num_samples=1000, seed=1)
-    # every weight has sd 0.2: Var[y] = 0.04 (|z|^2 + 1)
-    exact = 0.04 * (z.square().sum(-1, keepdim=True) + 1).expand(3, 3)
-    agree(y.sources["weights"], exact, y.errors["weights"])
-    torch.testing.assert_close(y.variance, y.sources["weights"])
-    assert y.rows_share_draws
+        sampling(lambda z: z["joint"], {"joint": z}, {"joint": s2})

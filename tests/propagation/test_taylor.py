@@ -217,6 +217,7 @@ def test_a_function_that_cuts_the_graph_is_refused():
     mean, variance = randn(3, 4), rand(3, 4)
     with pytest.raises(ValueError, match="carries no gradient"):
         taylor(torch.no_grad()(affine), mean, variance)
+    variance[1:] = 0
     constant = taylor(lambda z: torch.ones(len(z), 2), mean, variance)
     assert (constant.variance == 0).all()
 
@@ -230,6 +231,9 @@ def test_values_that_are_not_finite_are_named_by_row():
     with pytest.raises(ValueError, match=r"non-negative; it is not in rows \[0, 2\]"):
         taylor(torch.tanh, mean, torch.tensor([[-1.0, 1], [1, 1], [1, float("nan")]]).double())
     mean = mean.abs() * torch.tensor([[1.0], [1], [-1]])
+    with pytest.raises(ValueError, match=r"output of `fn` at the mean is not finite in rows \[2\]"):
+        taylor(torch.log, mean, variance)
+    variance[:2] = 0  # in the second of two blocks, the row number is still that of the batch
     with pytest.raises(ValueError, match=r"output of `fn` at the mean is not finite in rows \[2\]"):
         taylor(torch.log, mean, variance)
     with pytest.raises(ValueError, match=r"gradient of `fn`\) is not finite in rows \[0, 1, 2\]"):

@@ -1,0 +1,117 @@
+"""All roads on one network: accuracy against cost, at three latent scales, as a picture."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from benchmarks.propagation_accuracy import rmse
+from sure_pyro.propagation import Moments, moment_matching, sampling, taylor, unscented
+
+SCALES = (0.1, 0.3, 1.0)
+DRAWS = (16, 64, 256, 1024, 4096)
+STYLES = {
+    "sampling, plain": ("C0", "o", "-"),
+    "sampling, Sobol": ("C1", "s", "--"),
+    "sampling, Taylor-controlled": ("C2", "^", "-"),
+    "Taylor, first order": ("C3", "*", ""),
+    "Taylor, second order": ("C3", "P", ""),
+    "Taylor, second order, 8 probes": ("C3", "X", ""),
+    "unscented": ("C4", "D", ""),
+    "moment matching": ("C5", "v", ""),
+}
+
+
+def network() -> nn.Sequential:
+    torch.manual_seed(0)
+    layers = [nn.Linear(48, 64), nn.GELU(), nn.Linear(64, 64), nn.GELU(), nn.Linear(64, 10)]
+    net = nn.Sequential(*layers).double()
+    for layer in layers[::2]:
+        layer.weight.data.mul_(2.5)  # as steep as a trained network; the initial one is near linear
+    return net.eval().requires_grad_(False)
+
+
+def accuracy_against_cost(repetitions: int = 5) -> list[dict[str, object]]:
+    """Measure error and time of every road; lines of scale, road, draws, seconds, error."""
+    net = network()
+    mean = torch.randn(64, 48, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    lines = []
+    for sd in SCALES:
+        variance = torch.full_like(mean, sd**2)
+        truth = sampling(net, mean, variance, num_samples=200_000, seed=10**6).variance
+        for road, draws, call in _roads(net, mean, variance):
+            results, seconds = zip(*(_timed(call, s) for s in range(repetitions)), strict=True)
+            error = rmse([y.variance for y in results], truth)
+            lines.append(
+                {
+                    "latent_sd": sd,
+                    "road": road,
+                    "draws": draws,
+                    "seconds": statistics.median(seconds),
+                    "relative_error": error,
+                }
+            )
+    return lines
+
+
+def _roads(
+    net: nn.Sequential, mean: torch.Tensor, variance: torch.Tensor
+) -> list[tuple[str, int | None, Callable[[int], Moments]]]:
+    args = (net, mean, variance)
+    fixed: list[tuple[str, int | None, Callable[[int], Moments]]] = [
+        ("Taylor, first order", None, lambda seed: taylor(*args)),
+        ("Taylor, second order", None, lambda seed: taylor(*args, order=2)),
+        (
+            "Taylor, second order, 8 probes",
+            None,
+            lambda seed: taylor(*args, order=2, probes=8, seed=seed),
+        ),
+        ("unscented", None, lambda seed: unscented(*args)),
+        ("moment matching", None, lambda seed: moment_matching(*args)),
+    ]
+    for n in DRAWS:
+        for road, options in (
+            ("sampling, plain", {}),
+            ("sampling, Sobol", {"draws": "sobol"}),
+            ("sampling, Taylor-controlled", {"control": "taylor"}),
+        ):
+            fixed.append(
+                (
+                    road,
+                    n,
+                    lambda seed, n=n, o=options: sampling(*args, num_samples=n, seed=seed, **o),
+                )
+            )
+    return fixed
+
+
+def _timed(call: Callable[[int], Moments], seed: int) -> tuple[Moments, float]:
+    start = time.perf_counter()
+    return call(seed), time.perf_counter() - start
+
+
+def picture(lines: list[dict[str, object]], path: Path) -> None:
+    """Draw the relative error over the time, one panel per latent scale."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, len(SCALES), figsize=(12, 4.4), sharey=True, sharex=True)
+    for ax, sd in zip(axes, SCALES, strict=True):
+        for road, (color, marker, line) in STYLES.items():
+            points = [p for p in lines if p["latent_sd"] == sd and p["road"] == road]
+            x, y = [p["seconds"] for p in points], [p["relative_error"] for p in points]
+            ax.plot(x, y, color=color, marker=marker, linestyle=line or "none", label=road)
+        ax.set(xscale="log", yscale="log", title=f"latent sd {sd:g}", xlabel="seconds, 64 rows")
+        ax.grid(alpha=0.3)
+    axes[0].set_ylabel("relative error of the variance")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="lower center", ncol=4, frameon=False)
+    figure.tight_layout(rect=(0, 0.13, 1, 1))
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
