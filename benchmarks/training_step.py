@@ -4,9 +4,12 @@ Measured side by side in one run, alternating, on batches of 256 rows with the l
 digits (4 x 16) and of mfeat (6 modalities): median seconds per step, and their ratio.
 """
 
+import json
 import math
+import platform
 import statistics
 import time
+from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
@@ -18,6 +21,8 @@ from sure_pyro.training.steps import ReconstructionStep
 
 SIZES = {"digits": [16] * 4, "mfeat": [32, 32, 32, 32, 32, 6]}
 ROWS, STEPS, WARM_UP = 256, 60, 5
+TABLE = "{case:32s} {hand_written:.5f} s  {sure_pyro:.5f} s  ratio {ratio:.2f}"
+RESULTS = Path(__file__).parent / "results" / "training_step.json"
 
 
 class OnlyReconstructor(nn.Module):
@@ -101,6 +106,17 @@ def run() -> list[dict]:
     return rows
 
 
+def main() -> None:
+    """Print the table and keep the numbers as JSON."""
+    torch.set_num_threads(1)
+    rows = run()
+    for row in rows:
+        print(TABLE.format(**row))
+    machine = f"{platform.system()} {platform.machine()}, one thread, torch {torch.__version__}"
+    temporary = RESULTS.with_suffix(".tmp")
+    temporary.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1))
+    temporary.replace(RESULTS)
+
+
 if __name__ == "__main__":
-    for row in run():
-        print("{case:32s} {hand_written:.5f} s  {sure_pyro:.5f} s  ratio {ratio:.2f}".format(**row))
+    main()
