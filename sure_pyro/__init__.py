@@ -4,7 +4,17 @@ Reference and teaching implementation of "Are you SURE? Enhancing Multimodal Pre
 Missing Modalities through Uncertainty Estimation" (arXiv 2504.13465).
 """
 
-from sure_pyro import calibration, data, guides, models, objectives, propagation, training
+from sure_pyro import (
+    calibration,
+    data,
+    diagnostics,
+    guides,
+    models,
+    objectives,
+    plots,
+    propagation,
+    training,
+)
 from sure_pyro.data import (
     Batch,
     EvaluationMasks,
@@ -19,6 +29,7 @@ from sure_pyro.data import (
     save_npz,
     synthetic,
 )
+from sure_pyro.diagnostics import to_arviz
 from sure_pyro.models import SURE, Backbone, MLPBackbone, Prediction, TransformerBackbone, pretrain
 from sure_pyro.objectives import CorrelationELBO
 from sure_pyro.training import TrainingDiverged, fit
@@ -29,6 +40,7 @@ __all__ = [
     "Batch", "from_arrays", "from_dataframe", "load", "load_npz", "save_npz", "missing",
     "resolve_partial", "synthetic", "EvaluationMasks", "save_masks", "load_masks",
     "Backbone", "MLPBackbone", "TransformerBackbone", "pretrain", "SURE", "Prediction",
-    "CorrelationELBO", "fit", "TrainingDiverged",
+    "CorrelationELBO", "fit", "TrainingDiverged", "to_arviz",
     "data", "models", "guides", "objectives", "training", "propagation", "calibration",
+    "diagnostics", "plots",
 ]  # fmt: skip
