@@ -17,8 +17,8 @@ group                     content
 With these, ``az.loo(idata).elpd_loo`` estimates ``log_predictive.sum()``, and `az.compare` ranks
 models by the log score of what they said before they saw the target. For regression both agree up
 to Monte Carlo error. For classes the draws treat the logits as Gaussian and independent, while
-``probability`` is what the road made of them; expect a few per cent between the two. ``p_loo`` says
-how much seeing the target would teach about a row's own unknown parts; it counts no weights.
+``probability`` is what the road made of them; expect a few per cent between the two.
+``p_loo`` counts no parameters here: every row has its own unknown latents, and none are shared.
 
 ArviZ 0.x (Python 3.11) has `InferenceData`, 1.x an xarray `DataTree`: see `as_arviz`.
 """

@@ -1,4 +1,4 @@
-"""The three presets of the design: one model, scored in three ways."""
+"""The three presets: one model, scored in three ways."""
 
 import pyro.distributions as dist
 import torch

@@ -39,8 +39,8 @@ def plot_pit(
     ax.axhspan(low, high, color="0.85", label="flat, within chance")
     ax.stairs(density, edges, color=COLOURS[0], linewidth=1.5)
     ax.axhline(1, color="0.5", linewidth=0.8)
-    ax.set(xlabel="PIT", ylabel="density", xlim=(0, 1))
-    ax.set_ylim(bottom=0)
+    top = 1.1 * max(float(density.max()), float(high))
+    ax.set(xlabel="PIT", ylabel="density", xlim=(0, 1), ylim=(0, top))
     ax.set_title(title, fontsize="small")
     return ax
 
@@ -71,9 +71,13 @@ def plot_pit_grid(
     if axs is None:
         axs = _grid(len(names))
     flat = np.asarray(axs).reshape(-1)
+    tops = []
     for ax, k in zip(flat, order, strict=False):
         title = _title(str(names[k]), int(rows[k]))
         plot_pit(values[pattern == names[k]], ax, bins=bins, title=title)
+        tops.append(ax.get_ylim()[1])
+    for ax in flat[: len(tops)]:
+        ax.set_ylim(0, max(tops))  # one scale, so that histograms can be compared
     for ax in flat[len(names) :]:
         ax.set_axis_off()
     return np.asarray(axs)

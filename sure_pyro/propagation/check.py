@@ -2,7 +2,7 @@ r"""Taylor against sampling, for every output and source: are the two roads the 
 
 .. math:: \text{ratio} = s^2_\text{taylor} / s^2_\text{sampling}
 
-(design equation 11), pooled over the rows of the batch: sum over sum, whose standard error
+(equation 11), pooled over the rows of the batch: sum over sum, whose standard error
 shrinks with the number of rows because their draws are independent. After Taylor-controlled
 draws the standard error of the denominator is that of the *paired* difference: the linearised
 output of every draw, whose variance is Taylor's exactly, has been taken out of it.

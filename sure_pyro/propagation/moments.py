@@ -1,6 +1,6 @@
 """The result of every propagation road: a mean, and a variance that knows its sources.
 
-Independent sources add up (design equation 8):
+Independent sources add up (equation 8):
 
     s2_total[y_c] = sum_i s2_i[y_c] + s2_head[y_c] + s2_weights[y_c]
 

@@ -1,6 +1,6 @@
 r"""The second road: draw the uncertain latents, run the function, and look at the spread.
 
-By the law of total variance (design equation 10), over draws s of the latents and weights,
+By the law of total variance (equation 10), over draws s of the latents and weights,
 
 .. math:: \operatorname{Var}[y] = \operatorname{Var}_s(E[y|s]) + E_s(\operatorname{Var}[y|s])
 

@@ -6,7 +6,7 @@ function with this gradient and Hessian has exactly
 .. math:: E[y] = y(\mu) + \tfrac12 \operatorname{tr}(H \Sigma), \qquad
           \operatorname{Var}[y] = J \Sigma J^T + \tfrac12 \operatorname{tr}(H \Sigma H \Sigma)
 
-(design equation 9 is the first, for a diagonal Sigma). With Sigma = L L^T per source and v the
+(equation 9 is the first, for a diagonal Sigma). With Sigma = L L^T per source and v the
 columns of L, :math:`\operatorname{tr}(H_{ii} \Sigma_i) = \sum_v v^T H_{ii} v` and
 
 .. math:: \operatorname{tr}(H_{ji} \Sigma_i H_{ij} \Sigma_j)

@@ -5,7 +5,7 @@ With z ~ (mu, Sigma_i) independent over the sources i, and J_i = dy/dz_i at mu,
 .. math:: s^2_i[y_c] = J_{ic}\,\Sigma_i\,J_{ic}^T
           \;\overset{\text{diagonal}}{=}\; \sum_k (\partial y_c / \partial z_{ik})^2 \sigma_{ik}^2
 
-(design equation 7; delta method [Oehlert1992]_, used for missing modalities by [Nguyen2025]_).
+(equation 7; delta method [Oehlert1992]_, used for missing modalities by [Nguyen2025]_).
 
 Rows do not mix, so the gradient of a column's sum holds that output's gradient for every row:
 one forward and C backward passes in all, for any number of sources, and no (B, C, D) Jacobian

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -21,13 +21,14 @@ from sure_pyro.report.files import replacing, write_text
 from sure_pyro.report.objectives import objectives_frame
 from sure_pyro.report.page import page
 from sure_pyro.report.provenance import provenance
+from sure_pyro.report.reading import reading
 from sure_pyro.report.scorer import R2
 from sure_pyro.report.sections import Section, picture_section, table_section
 from sure_pyro.report.study import Settings, Study, evaluate, fit_models, load_parts
 from sure_pyro.report.summary import conclusions_text, summary
 from sure_pyro.report.tidy import metrics_frame, reconstructability_frame
 
-ARVIZ_DRAWS = 400
+ARVIZ_DRAWS = 1000
 DPI = 110
 
 
@@ -59,7 +60,7 @@ def write_report(study: Study, out: Path, command: str, seconds: dict[str, float
     start = time.perf_counter()
     conclusions = conclude(study.evidence)
     drawn = {name: _png(figure) for name, figure in _figures(study)}
-    sections = [*_tables(study), *(picture_section(name.removesuffix(".png")) for name in drawn)]
+    sections = [*_tables(study), *_pictures(study, drawn)]
     _write_data(study, out)
     for old in out.glob("*.png"):
         if old.name not in drawn:
@@ -129,6 +130,12 @@ def _tables(study: Study) -> Iterator[Section]:
 def _compared(study: Study) -> pd.DataFrame:
     seconds = {name: fitted.seconds for name, fitted in study.models.items()}
     return objectives_frame(study.evidence.objectives, seconds, study.evidence.random.task.score)
+
+
+def _pictures(study: Study, drawn: Iterable[str]) -> Iterator[Section]:
+    verdicts = {name: reading(r) for name, r in study.evidence.targets.items()}
+    for name in drawn:
+        yield picture_section(name.removesuffix(".png"), verdicts)
 
 
 def _figures(study: Study) -> Iterator[tuple[str, Figure]]:

@@ -74,7 +74,7 @@ def variance_reliability_figure(outcome: Outcome, masked: MaskedRows) -> Figure:
         f"{name} hidden": variance_bins(sigma2, error, BINS)
         for name, (sigma2, error) in _row_pairs(outcome, masked).items()
     }
-    return _one(lambda ax: plot_variance_reliability(bins, ax), height=5)
+    return _one(lambda ax: plot_variance_reliability(bins, ax), height=5.0)
 
 
 def sparsification_figure(outcome: Outcome, masked: MaskedRows) -> Figure:
@@ -112,7 +112,7 @@ def confidence_figure(outcome: Outcome, masked: MaskedRows) -> Figure | None:
         )
         for road, name in ROAD_NAMES.items()
     }
-    return _one(lambda ax: plot_confidence_reliability(bins, ax), height=5)
+    return _one(lambda ax: plot_confidence_reliability(bins, ax), height=5.0)
 
 
 def risk_figure(outcome: Outcome, masked: MaskedRows) -> Figure:
@@ -139,7 +139,7 @@ def cross_check_figure(outcome: Outcome, masked: MaskedRows) -> Figure:
     """Standard deviations by Taylor against those by sampling, over random masks."""
     rows = torch.from_numpy(np.flatnonzero(masked.slices()[RANDOM]))
     taylor, sampled = (outcome.prediction.moments[road][rows] for road in ("taylor", "sampling"))
-    return _one(lambda ax: cross_check(taylor, sampled).plot(ax), height=5)
+    return _one(lambda ax: cross_check(taylor, sampled).plot(ax), height=5.0)
 
 
 def _row_pairs(outcome: Outcome, masked: MaskedRows) -> dict[str, tuple[np.ndarray, np.ndarray]]:

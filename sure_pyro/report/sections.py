@@ -141,9 +141,17 @@ def table_section(name: str, table: pd.DataFrame, words: Mapping[str, str]) -> S
     return Section(title, how.format(**words), table=table)
 
 
-def picture_section(name: str) -> Section:
-    """Section of a picture, by the name of its file without suffix."""
-    title, how = PICTURES["image" if name.startswith("image_") else name]
-    if name.startswith("image_"):
-        title = f"{title}: {name.removeprefix('image_')}"
+def picture_section(name: str, verdicts: Mapping[str, str]) -> Section:
+    """Section of a picture, by the name of its file without suffix.
+
+    Where reconstructions are shown, the verdicts by modality stand beside them: a curve or an image
+    looks like knowledge even where it is none.
+    """
+    modality = name.removeprefix("image_") if name.startswith("image_") else None
+    title, how = PICTURES[name if modality is None else "image"]
+    if modality is not None:
+        title, verdicts = f"{title}: {modality}", {modality: verdicts.get(modality, "not measured")}
+    if name.startswith(("examples", "image_")) and verdicts:
+        how += " What was reconstructed: "
+        how += "; ".join(f"of {target} {verdict}" for target, verdict in verdicts.items()) + "."
     return Section(title, how, picture=f"{name}.png")

@@ -12,7 +12,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", FutureWarning)  # ArviZ 0.23 announces 1.0 at import
     az = pytest.importorskip("arviz")
 
-DRAWS = 400
+DRAWS = 1000
+of_arviz = pytest.mark.filterwarnings("ignore:.*deprecated")  # its own use of matplotlib, pandas
 
 
 def exported(task, **options):
@@ -69,13 +70,14 @@ def test_pareto_k_is_the_share_of_the_draws():
     result, batch = prediction("regression", B=200, C=1)
     loo = az.loo(to_arviz(result, batch, num_draws=4000), pointwise=True)
     missing, head = (result.variance[s].numpy()[:, 0] for s in ("text", "head"))
-    share = np.clip(missing / (missing + head), 0.02, 0.25)
+    share = np.clip(missing / (missing + head), 0.02, 0.1)
     found = loo.pareto_k.values.reshape(-1)
-    # k of one row scatters by about 0.1; the mean of 100 rows of each kind by 0.01.
-    assert found[::2].mean() == pytest.approx(share[::2].mean(), abs=0.08)
-    assert found[1::2].mean() < 0.15
+    # The limit is approached slowly, from above (0.06 at 4,000 draws); 100 rows scatter by 0.01.
+    assert share[::2].mean() <= found[::2].mean() <= share[::2].mean() + 0.1
+    assert found[1::2].mean() < 0.1
 
 
+@of_arviz
 def test_summary_and_plots_run(task):
     import matplotlib.pyplot as plt
 
@@ -85,6 +87,7 @@ def test_summary_and_plots_run(task):
     plt.close("all")
 
 
+@of_arviz
 def test_models_are_compared_by_their_log_score():
     good, batch = prediction("regression", B=100)
     off = good.moments["taylor"].affine(1.0, 2.0)

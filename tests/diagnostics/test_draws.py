@@ -32,7 +32,7 @@ def test_a_gaussian_head_seen_is_the_conjugate_posterior():
     log_p = drawn.seen(mean, prior, noise, y, "regression", S, rng())[:, 0, 0]
     # Importance weights 1/p take the target out again; their mean is 1/p(y), exactly.
     expected = scipy.stats.norm.logpdf(2.0, 0.5, np.sqrt(0.9))
-    # The weights 1/p have a finite variance here (share 1/4 < 1/2): about 1 % standard error.
+    # The weights 1/p have a finite variance here (share 1/10 < 1/2): about 1 % standard error.
     assert -scipy.special.logsumexp(-log_p, b=1 / S) == pytest.approx(expected, abs=0.05)
 
 
@@ -49,7 +49,7 @@ def test_regression_leaves_the_prediction_as_it_was_whatever_is_missing(missing)
 
 
 def test_classes_seen_are_resampled_in_proportion_to_their_probability():
-    mean, missing, head = np.array([[0.5, -0.5, 0.0]]), np.full((1, 3), 0.8), np.full((1, 3), 0.9)
+    mean, missing, head = np.array([[0.5, -0.5, 0.0]]), np.full((1, 3), 0.1), np.full((1, 3), 0.9)
     log_p = drawn.seen(mean, missing, head, np.array([1]), "classification", S, rng())[:, 0]
     f = drawn.unseen(mean, missing, 200_000, rng())[:, 0] / np.sqrt(1 + np.pi / 8 * 0.9)
     p = scipy.special.softmax(f, -1)[:, 1]
