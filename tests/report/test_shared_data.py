@@ -1,0 +1,19 @@
+"""Every dataset beside the project runs through, whatever little was learned in one epoch."""
+
+import pytest
+
+from sure_pyro.report import Settings, demo
+
+NAMES = ["mfeat", "avdigits", "arem", "airquality_uci", "mosi_clean", "basicmotions"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_a_report_on_every_set(name, shared_data, tmp_path):
+    path = shared_data(name)
+    settings = Settings(path, epochs=1, objectives=("elbo+pcc",), num_samples=4, quiet=True)
+    text = demo(settings, tmp_path)
+    assert "May I trust the reconstructions?" in text
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert ("Truly absent" in page) is (name == "airquality_uci")
+    assert ("RMSE" in page or "Root mean squared error" in page) is (name == "airquality_uci")
