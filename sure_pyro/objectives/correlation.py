@@ -1,4 +1,8 @@
-"""The Pearson correlation of uncertainty and error as a loss, equation 5 (arXiv 2504.13465)."""
+"""The Pearson correlation of uncertainty and error as a loss, equation 5 (arXiv 2504.13465).
+
+What all statistics of this room have in common is here too: one shape, a mask, at least single
+precision, and what counts as constant.
+"""
 
 import torch
 from jaxtyping import Bool, Float
@@ -35,16 +39,9 @@ def pearson(
     ValueError
         If the shapes differ.
     """
-    if u.shape != e.shape or (mask is not None and mask.shape != u.shape):
-        shapes = [tuple(x.shape) for x in (u, e, mask) if x is not None]
-        raise ValueError(f"`u`, `e` and `mask` need one shape; got {shapes}.")
-    if mask is None:
-        mask = torch.ones_like(u, dtype=torch.bool)
-    if u.dtype in (torch.float16, torch.bfloat16):
-        u, e = u.float(), e.float()  # squares of small variances vanish in half precision
-    n = mask.sum().clamp(min=1)
-    du, spread_u = _centred(u, mask, n)
-    de, spread_e = _centred(e, mask, n)
+    u, e, mask, n = prepared(u, e, mask)
+    du, spread_u = centred(u, mask, n)
+    de, spread_e = centred(e, mask, n)
     defined = (spread_u > 0) & (spread_e > 0)
     one = torch.ones_like(spread_u)
     # The inner `where` keeps the undefined branch out of the gradient as well as out of the value.
@@ -54,11 +51,27 @@ def pearson(
     return torch.where(defined, cov / (sd_u * sd_e), torch.zeros_like(cov))
 
 
-def _centred(x: Tensor, mask: Tensor, n: Tensor) -> tuple[Tensor, Tensor]:
+def prepared(u: Tensor, e: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """`u`, `e` and `mask` as every statistic takes them, and the number of entries that count."""
+    if u.shape != e.shape or (mask is not None and mask.shape != u.shape):
+        shapes = [tuple(x.shape) for x in (u, e, mask) if x is not None]
+        raise ValueError(f"`u`, `e` and `mask` need one shape; got {shapes}.")
+    if mask is None:
+        mask = torch.ones_like(u, dtype=torch.bool)
+    if u.dtype in (torch.float16, torch.bfloat16):
+        u, e = u.float(), e.float()  # squares of small variances vanish in half precision
+    return u, e, mask, mask.sum().clamp(min=1)
+
+
+def magnitude(x: Tensor) -> Tensor:
+    """Largest absolute value, without a gradient; never 0, so that it can be divided by."""
+    return x.detach().abs().amax().clamp(min=torch.finfo(x.dtype).tiny) if x.numel() else x.sum()
+
+
+def centred(x: Tensor, mask: Tensor, n: Tensor) -> tuple[Tensor, Tensor]:
     """Deviations from the mean, and their variance; 0 where that is nothing but rounding."""
     x = torch.where(mask, x, torch.zeros_like(x))
-    scale = x.detach().abs().amax().clamp(min=torch.finfo(x.dtype).tiny) if x.numel() else x.sum()
-    x = x / scale  # the correlation does not see it; squares can not under- or overflow
+    x = x / magnitude(x)  # the correlation does not see it; squares can not under- or overflow
     deviation = torch.where(mask, x - x.sum() / n, torch.zeros_like(x))
     variance = deviation.square().sum() / n
     rounding = (8 * torch.finfo(x.dtype).eps) ** 2

@@ -8,8 +8,18 @@ from pyro.infer.util import torch_item
 from pyro.poutine import Trace
 from torch import Tensor
 
+from sure_pyro.objectives.concordance_correlation import concordance
 from sure_pyro.objectives.correlation import pearson
 from sure_pyro.objectives.pair import observed_sites, scored_numbers, uncertainty_error_pair
+from sure_pyro.objectives.rank_correlation import kendall, spearman
+
+Statistic = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+STATISTICS: dict[str, Statistic] = {
+    "pearson": pearson,
+    "spearman": spearman,
+    "kendall": kendall,
+    "concordance": concordance,
+}
 
 
 class CorrelationELBO(Trace_ELBO):
@@ -27,6 +37,8 @@ class CorrelationELBO(Trace_ELBO):
     ----------
     weight : float
         lambda; 0 gives the ELBO alone.
+    statistic : {"pearson", "spearman", "kendall", "concordance"} or callable
+        rho: a function of this room by name, or any ``(u, e, mask) -> scalar`` in [-1, 1].
     sites : sequence of str or dict of str to float, optional
         Observed sites that are correlated, with weights w_s if a dictionary. By default all
         whose distribution has a variance. A site that `obs_mask` made goes by its own name,
@@ -49,7 +61,8 @@ class CorrelationELBO(Trace_ELBO):
     Raises
     ------
     ValueError
-        If `weight` is negative, or a name in `sites` is no observed site of the model.
+        If `weight` is negative, there is no such `statistic`, or a name in `sites` is no observed
+        site of the model.
 
     Examples
     --------
@@ -73,6 +86,7 @@ class CorrelationELBO(Trace_ELBO):
         self,
         weight: float = 1.0,
         *,
+        statistic: str | Statistic = "pearson",
         sites: Sequence[str] | Mapping[str, float] | None = None,
         schedule: Callable[[float], float] | None = None,
         detach_error: bool = True,
@@ -82,6 +96,7 @@ class CorrelationELBO(Trace_ELBO):
         if not weight >= 0:
             raise ValueError(f"`weight` (lambda) must be at least 0; got {weight}.")
         self.weight = weight
+        self.statistic = _statistic(statistic)
         self.sites = sites
         self.schedule = schedule
         self.detach_error = detach_error
@@ -109,7 +124,9 @@ class CorrelationELBO(Trace_ELBO):
         total: Tensor | float = 0.0
         for name, w in self._weights(model_trace).items():
             u, e, mask = uncertainty_error_pair(model_trace, name, self.detach_error)  # (P, B)
-            rho = torch.stack([pearson(*pair) for pair in zip(u, e, mask, strict=True)]).mean()
+            rho = torch.stack(
+                [self.statistic(*pair) for pair in zip(u, e, mask, strict=True)]
+            ).mean()
             self.terms[f"rho/{name}"] = rho.detach()
             total = total + factor * w * (1 - rho)
         return total
@@ -127,3 +144,14 @@ class CorrelationELBO(Trace_ELBO):
         return (
             dict(self.sites) if isinstance(self.sites, Mapping) else dict.fromkeys(self.sites, 1.0)
         )
+
+
+def _statistic(statistic: str | Statistic) -> Statistic:
+    if callable(statistic):
+        return statistic
+    if statistic not in STATISTICS:
+        raise ValueError(
+            f"`statistic` must be one of {list(STATISTICS)}, or a function of (u, e, mask); "
+            f"got {statistic!r}."
+        )
+    return STATISTICS[statistic]

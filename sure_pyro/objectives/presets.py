@@ -1,75 +1,87 @@
-"""The three presets: one model, scored in three ways."""
+"""Objectives by name: how a site is scored, and which correlation stands beside it."""
 
-import pyro.distributions as dist
-import torch
+from collections.abc import Callable
+from typing import NamedTuple
+
 from pyro.poutine.messenger import Messenger
 
 from sure_pyro.objectives.elbo import CorrelationELBO
+from sure_pyro.objectives.scores import (
+    CRPS,
+    BetaNLL,
+    Evidential,
+    FixedScale,
+    LaplaceNLL,
+    Pinball,
+    StudentTNLL,
+    Unchanged,
+)
 
 DEFAULT_WEIGHT = 0.25
 """Lambda of the presets. The likelihood is counted per number and the correlation per site."""
 
-
-class FixedScale(Messenger):
-    """Effect handler that scores observed locations under a fixed scale: squared error.
-
-    Every observed site with a `Normal` (or `Normal(...).to_event()`) is scored as if its scale
-    were `scale`, so that its log-likelihood is ``-squared error / (2 scale^2)`` up to a constant.
-    The site's own distribution stays in ``infer["pair_from"]``: the correlation objective still
-    reads its variance. Other sites are left alone.
-
-    Parameters
-    ----------
-    scale : float
-        In the units of the site.
-    """
-
-    def __init__(self, scale: float = 1.0):
-        super().__init__()
-        self.scale = scale
-
-    def _pyro_sample(self, msg) -> None:
-        fn = msg["fn"]
-        base = fn.base_dist if isinstance(fn, dist.Independent) else fn
-        if not msg["is_observed"] or not isinstance(base, dist.Normal):
-            return
-        fixed = dist.Normal(base.loc, torch.full_like(base.scale, self.scale), validate_args=False)
-        msg["infer"] = {**msg["infer"], "pair_from": fn}
-        msg["fn"] = fixed.to_event(len(fn.event_shape))
+Handler = Callable[[], Messenger]
+"""What makes an effect handler: its class, or a function that sets its arguments."""
 
 
-class Unchanged(Messenger):
-    """The handler that does nothing."""
+class NamedScore(NamedTuple):
+    """A score by name: its handler, and the correlation that belongs to it if none is named."""
+
+    handler: Handler
+    correlation: str | None = None
 
 
-def preset(name: str, weight: float = DEFAULT_WEIGHT) -> tuple[CorrelationELBO, type[Messenger]]:
-    """Objective and effect handler by name.
+SCORES: dict[str, NamedScore] = {
+    "elbo": NamedScore(Unchanged),
+    "sure": NamedScore(FixedScale, "pcc"),
+    "beta-nll": NamedScore(BetaNLL),
+    "student-t": NamedScore(StudentTNLL),
+    "laplace": NamedScore(LaplaceNLL),
+    "crps": NamedScore(CRPS),
+    "pinball": NamedScore(Pinball),
+    "evidential": NamedScore(Evidential),
+}
+CORRELATIONS: dict[str, str] = {
+    "pcc": "pearson",
+    "spearman": "spearman",
+    "kendall": "kendall",
+    "concordance": "concordance",
+}
+
+
+def preset(name: str, weight: float = DEFAULT_WEIGHT) -> tuple[CorrelationELBO, Handler]:
+    """Objective and effect handler by name: ``"<score>"`` or ``"<score>+<correlation>"``.
 
     Parameters
     ----------
-    name : {"sure", "elbo", "elbo+pcc"}
-        The paper's squared error + correlation; the likelihood alone; the likelihood with the
-        correlation beside it (the default of the library).
+    name : str
+        Scores: ``elbo`` (the likelihood), ``sure`` (squared error, with ``pcc`` unless another
+        correlation is named: the paper), ``beta-nll``, ``student-t``, ``laplace``, ``crps``,
+        ``pinball``, ``evidential``; each with the defaults of its class in
+        `sure_pyro.objectives`. Correlations: ``pcc``, ``spearman``, ``kendall``,
+        ``concordance``. The default of the library is ``"elbo+pcc"``.
     weight : float
-        Lambda of equation 6, where the correlation takes part.
+        Lambda of equation 6, where a correlation takes part.
 
     Returns
     -------
     elbo : CorrelationELBO
-    handler : type of Messenger
-        To run the model under.
+    handler : callable that returns a Messenger
+        To run the model under: ``with handler(): ...``.
 
     Raises
     ------
     ValueError
-        If there is no preset of that name.
+        If there is no score or no correlation of that name.
     """
-    if name == "sure":
-        return CorrelationELBO(weight), FixedScale
-    if name == "elbo":
-        return CorrelationELBO(0.0), Unchanged
-    if name == "elbo+pcc":
-        return CorrelationELBO(weight), Unchanged
-    raise ValueError(
-        f"`objective` must be 'sure', 'elbo', 'elbo+pcc' or a CorrelationELBO; got {name!r}."
-    )
+    score, plus, correlation = name.partition("+")
+    if score not in SCORES or (plus and correlation not in CORRELATIONS):
+        raise ValueError(
+            f"`objective` must be a CorrelationELBO, a score of {list(SCORES)}, or "
+            f"'<score>+<correlation>' with a correlation of {list(CORRELATIONS)}; got {name!r}."
+        )
+    handler, own = SCORES[score]
+    beside = correlation or own
+    if beside is None:
+        return CorrelationELBO(0.0), handler
+    return CorrelationELBO(weight, statistic=CORRELATIONS[beside]), handler

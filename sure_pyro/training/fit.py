@@ -12,7 +12,7 @@ from sure_pyro.data import Batch
 from sure_pyro.models import SURE, Latents
 from sure_pyro.models.latents import hide
 from sure_pyro.objectives import CorrelationELBO, preset
-from sure_pyro.objectives.presets import DEFAULT_WEIGHT, Unchanged
+from sure_pyro.objectives.presets import DEFAULT_WEIGHT, Handler, Unchanged
 from sure_pyro.training.checkpoint import read_progress
 from sure_pyro.training.history import History
 from sure_pyro.training.loop import Settings, run_phase
@@ -33,7 +33,7 @@ def fit(
     model: SURE,
     train: Batch,
     validation: Batch | None = None,
-    objective: str | CorrelationELBO = "elbo+pcc",
+    objective: str | CorrelationELBO | tuple[CorrelationELBO, Handler] = "elbo+pcc",
     *,
     phases: tuple[str, ...] = ("reconstruction", "head"),
     weight: float = DEFAULT_WEIGHT,
@@ -57,8 +57,11 @@ def fit(
     validation : Batch, optional
         Chooses the best epoch. By default a fifth of `train` is held out, whole groups where there
         are groups; hand over groups that do not occur in `train` where the test brings new ones.
-    objective : {"elbo+pcc", "elbo", "sure"} or CorrelationELBO
-        Equation 6; see `sure_pyro.objectives.preset`.
+    objective : str, CorrelationELBO, or both a CorrelationELBO and an effect handler
+        Equation 6. By name: ``"<score>"`` or ``"<score>+<correlation>"``, with the scores elbo,
+        sure, beta-nll, student-t, laplace, crps, pinball, evidential and the correlations pcc,
+        spearman, kendall, concordance; see `sure_pyro.objectives.preset`. With arguments of your
+        own: ``(CorrelationELBO(0.25, memory=512), lambda: StudentTNLL(df=3))``.
     phases : tuple of {"reconstruction", "head", "joint"}
         In the order in which they are run.
     weight : float
@@ -127,7 +130,9 @@ def _settings(phase: str, **changes) -> Settings:
     return replace(DEFAULTS[phase], **{k: v for k, v in changes.items() if v is not None})
 
 
-def _objective(objective: str | CorrelationELBO, weight: float):
+def _objective(objective, weight: float) -> tuple[CorrelationELBO, Handler]:
+    if isinstance(objective, tuple):
+        return objective
     if isinstance(objective, CorrelationELBO):
         return objective, Unchanged
     return preset(objective, weight)

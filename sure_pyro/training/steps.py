@@ -8,14 +8,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 import torch
-from pyro.poutine.messenger import Messenger
 from torch import Tensor, nn
 
 from sure_pyro.guides import ReconstructorGuide
 from sure_pyro.models import SURE, Latents, Output
 from sure_pyro.models.latents import Masks
 from sure_pyro.models.program import sample_latents, sample_target
-from sure_pyro.objectives import CorrelationELBO, FixedScale
+from sure_pyro.objectives import CorrelationELBO
+from sure_pyro.objectives.presets import Handler
 
 
 class Step(nn.Module, ABC):
@@ -27,8 +27,8 @@ class Step(nn.Module, ABC):
         Initialised.
     elbo : CorrelationELBO
         Equation 6.
-    handler : type of Messenger
-        Effect handler under which the model runs.
+    handler : callable that returns a Messenger
+        The effect handler under which the model runs.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Step(nn.Module, ABC):
 
     name: str
 
-    def __init__(self, model: SURE, elbo: CorrelationELBO, handler: type[Messenger]):
+    def __init__(self, model: SURE, elbo: CorrelationELBO, handler: Handler):
         super().__init__()
         self.model = model
         self.elbo = elbo
@@ -61,10 +61,12 @@ class Step(nn.Module, ABC):
     def selection_loss(self, loss: Tensor) -> Tensor:
         """What the best epoch is chosen by, given the validation loss.
 
-        The likelihood where there is one: a correlation on few validation rows is noisy. Under a
-        fixed scale the likelihood does not see the variance, so there the whole loss decides.
+        The score where it sees the variance: a correlation on few validation rows is noisy. A
+        score that does not (squared error) could not choose between two variances, so there the
+        whole loss decides.
         """
-        return loss if self.handler is FixedScale else -self.elbo.terms["elbo"]
+        sees_variance = getattr(self.handler(), "sees_variance", True)
+        return -self.elbo.terms["elbo"] if sees_variance else loss
 
 
 class ReconstructionStep(Step):

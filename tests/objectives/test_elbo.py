@@ -268,5 +268,3 @@ def test_batch_of_one_has_no_correlation_and_a_finite_gradient(model, data):
 def test_bad_arguments():
     with pytest.raises(ValueError, match=r"`weight` \(lambda\) must be at least 0; got -1"):
         CorrelationELBO(weight=-1.0)
-    with pytest.raises(ValueError, match="`objective` must be 'sure', 'elbo', .* got 'mse'"):
-        preset("mse")

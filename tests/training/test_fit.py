@@ -226,7 +226,7 @@ def test_unknown_names_are_refused():
     model, train, validation = make()
     with pytest.raises(ValueError, match=r"`phases` must name phases of .*; got \('third',\)"):
         fit(model, train, validation, phases=("third",))
-    with pytest.raises(ValueError, match="`objective` must be 'sure'"):
+    with pytest.raises(ValueError, match="`objective` must be a CorrelationELBO, a score of"):
         fit(model, train, validation, objective="mse")
 
 
