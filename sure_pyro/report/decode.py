@@ -20,11 +20,11 @@ import numpy as np
 from jaxtyping import Float
 from sklearn.linear_model import Ridge
 
+from sure_pyro.compare.arrays import as_float64
+from sure_pyro.compare.hidden import Hidden, hidden_latents
+from sure_pyro.compare.masks import draw_masks
 from sure_pyro.data import Batch
 from sure_pyro.models import SURE
-from sure_pyro.report.arrays import as_float64
-from sure_pyro.report.masks import draw_masks
-from sure_pyro.report.reconstruction import Hidden, hidden_latents
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,11 +11,11 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
+from sure_pyro.compare.arrays import as_float64
+from sure_pyro.compare.masks import MaskedRows
 from sure_pyro.models import Prediction
 from sure_pyro.plots import plot_band, plot_images
-from sure_pyro.report.arrays import as_float64
 from sure_pyro.report.decode import Decoder
-from sure_pyro.report.masks import MaskedRows
 from sure_pyro.report.reconstruction import classes
 
 QUADRANTS = {

@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from sure_pyro.compare.hidden import hidden_latents
+from sure_pyro.compare.masks import RANDOM, MaskedRows
+from sure_pyro.compare.scorer import Scorer
 from sure_pyro.models import SURE
 from sure_pyro.report.evidence import Compared
-from sure_pyro.report.masks import RANDOM, MaskedRows
 from sure_pyro.report.measure import paired
-from sure_pyro.report.reconstruction import hidden_latents, measure_uncertainty
-from sure_pyro.report.scorer import Scorer
+from sure_pyro.report.reconstruction import measure_uncertainty
 
 
 def compare_objectives(

@@ -18,6 +18,8 @@ from sure_pyro.calibration import (
     sparsification,
     variance_bins,
 )
+from sure_pyro.compare.arrays import as_float64
+from sure_pyro.compare.masks import RANDOM, MaskedRows
 from sure_pyro.plots import (
     plot_confidence_reliability,
     plot_correlation_history,
@@ -30,9 +32,7 @@ from sure_pyro.plots import (
     plot_variance_shares,
 )
 from sure_pyro.propagation import cross_check
-from sure_pyro.report.arrays import as_float64
 from sure_pyro.report.evidence import Slice
-from sure_pyro.report.masks import RANDOM, MaskedRows
 from sure_pyro.report.measure import Outcome
 
 ROAD_NAMES = {"none": "point", "taylor": "Taylor", "sampling": "sampling"}

@@ -11,18 +11,18 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from sure_pyro.compare.files import replacing, write_text
+from sure_pyro.compare.provenance import provenance
+from sure_pyro.compare.scorer import R2
 from sure_pyro.data import save_masks
 from sure_pyro.diagnostics import to_arviz
 from sure_pyro.report import pictures, tables
 from sure_pyro.report.conclusions import conclude
 from sure_pyro.report.decode import fit_decoders
 from sure_pyro.report.examples import curves_figure, digits_figure, image_figure, is_digits
-from sure_pyro.report.files import replacing, write_text
 from sure_pyro.report.objectives import objectives_frame
 from sure_pyro.report.page import page
-from sure_pyro.report.provenance import provenance
 from sure_pyro.report.reading import reading
-from sure_pyro.report.scorer import R2
 from sure_pyro.report.sections import Section, picture_section, table_section
 from sure_pyro.report.study import Settings, Study, evaluate, fit_models, load_parts
 from sure_pyro.report.summary import conclusions_text, summary

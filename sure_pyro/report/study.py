@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sure_pyro.compare.hidden import hidden_latents
+from sure_pyro.compare.masks import RANDOM, MaskedRows, draw_masks
 from sure_pyro.data import Batch, load, load_npz, resolve_partial
 from sure_pyro.models import SURE, MLPBackbone, pretrain
 from sure_pyro.report.evidence import Evidence, Slice, Uncertainty
-from sure_pyro.report.masks import RANDOM, MaskedRows, draw_masks
 from sure_pyro.report.measure import Outcome, measure, observe
 from sure_pyro.report.objectives import compare_objectives
 from sure_pyro.report.reconstruction import (
     best_case,
-    hidden_latents,
     measure_reconstructability,
     measure_uncertainty,
 )

@@ -98,7 +98,11 @@ def run_phase(
     KeyboardInterrupt
         Passed on, after the best weights are back in the model.
     """
-    optimizer = torch.optim.AdamW(step.parameters_to_train(), weight_decay=settings.weight_decay)
+    optimizer = torch.optim.AdamW(
+        step.parameters_to_train(),
+        weight_decay=settings.weight_decay,
+        foreach=True,  # the same numbers, with one call for all parameters instead of one for each
+    )
     wrapped, optimizer = fabric.setup(step, optimizer)
     if resume is None or checkpoint is None:
         progress = Progress(step.name, history=history)

@@ -3,11 +3,14 @@
 import pytest
 import torch
 
-from sure_pyro import data, models, training
+from sure_pyro import data
 from sure_pyro.calibration import Interval, Reconstructability
 from sure_pyro.report.evidence import Compared, Evidence, Propagation, Slice, Task, Uncertainty
-from sure_pyro.report.masks import draw_masks
 from sure_pyro.report.study import Settings, evaluate, fit_models, load_parts
+from tests.compare import conftest as compared
+
+# The same small model and rows as in the tests of the room below.
+parts, model, masked = compared.parts, compared.model, compared.masked
 
 
 def about(x, half=0.01):
@@ -63,30 +66,6 @@ def evidence(*, targets=None, rows=400, **changes):
         "ratio_validation": 1.0, "test_rows": rows, "test_groups": None, "new_groups": False,
     }  # fmt: skip
     return Evidence(**values | changes)
-
-
-@pytest.fixture(scope="session")
-def parts():
-    """Training, validation and test rows of three modalities that share a lot."""
-    batch, _ = data.synthetic(300, task="classification", share=0.8, seed=0)
-    return batch.split(seed=0)
-
-
-@pytest.fixture(scope="session")
-def model(parts):
-    """Fitted for a few epochs: enough to be better than chance."""
-    torch.set_num_threads(1)
-    train, validation, _ = parts
-    backbone = models.MLPBackbone.for_data(train)
-    models.pretrain(backbone, train, validation, epochs=15, progress_bar=False)
-    fitted = models.SURE(backbone)
-    training.fit(fitted, train, validation, epochs=8, progress_bar=False)
-    return fitted
-
-
-@pytest.fixture(scope="session")
-def masked(parts):
-    return draw_masks(parts[2], seed=0)
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from sure_pyro.compare.masks import draw_masks
 from sure_pyro.data import from_arrays, load
 from sure_pyro.models import LocScale, Prediction
 from sure_pyro.report.decode import fit_decoders
 from sure_pyro.report.examples import curves_figure, digits_figure, image_figure, is_digits
-from sure_pyro.report.masks import draw_masks
 from sure_pyro.report.study import Settings, fit_models, load_parts
 
 

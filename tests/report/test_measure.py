@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sure_pyro.report.masks import RANDOM
+from sure_pyro.compare.masks import RANDOM
 from sure_pyro.report.measure import measure, observe, paired
 
 

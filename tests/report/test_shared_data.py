@@ -14,6 +14,7 @@ def test_a_report_on_every_set(name, shared_data, tmp_path):
     settings = Settings(path, epochs=1, objectives=("elbo+pcc",), num_samples=4, quiet=True)
     text = demo(settings, tmp_path)
     assert "May I trust the reconstructions?" in text
-    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    # Not the page: its pictures are base64, in which any four letters turn up some day.
+    page = (tmp_path / "summary.md").read_text(encoding="utf-8")
     assert ("Truly absent" in page) is (name == "airquality_uci")
-    assert ("RMSE" in page or "Root mean squared error" in page) is (name == "airquality_uci")
+    assert ("Root mean squared error" in page) is (name == "airquality_uci")

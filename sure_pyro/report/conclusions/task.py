@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sure_pyro.calibration import Interval
+from sure_pyro.compare.scorer import R2
 from sure_pyro.report.conclusions.answer import (
     NO,
     PARTLY,
@@ -15,7 +16,6 @@ from sure_pyro.report.conclusions.answer import (
     nothing_at_all,
 )
 from sure_pyro.report.evidence import Evidence, Task
-from sure_pyro.report.scorer import R2
 
 
 def about_task(evidence: Evidence) -> Conclusion:

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from sure_pyro.compare.scorer import Scorer
 from sure_pyro.data import from_arrays
-from sure_pyro.report.scorer import Scorer
 from tests.diagnostics.conftest import prediction
 
 X = {"a": np.zeros((4, 1)), "b": np.zeros((4, 1))}

@@ -15,9 +15,9 @@ from sure_pyro.calibration import (
     rmse,
     squared_error,
 )
+from sure_pyro.compare.arrays import as_float64
 from sure_pyro.data import Batch
 from sure_pyro.models import Prediction
-from sure_pyro.report.arrays import as_float64
 
 R2 = "R²"
 SCORES = {"classification": "accuracy", "multilabel": "label accuracy", "regression": R2}

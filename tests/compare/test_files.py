@@ -1,6 +1,6 @@
 import pytest
 
-from sure_pyro.report.files import replacing, write_text
+from sure_pyro.compare.files import replacing, write_text
 
 
 def test_text_is_written_and_nothing_else_is_left(tmp_path):

@@ -1,8 +1,8 @@
 import numpy as np
 import torch
 
+from sure_pyro.compare.masks import RANDOM, draw_masks
 from sure_pyro.data import Batch, from_arrays, load_masks, missing, save_masks
-from sure_pyro.report.masks import RANDOM, draw_masks
 
 
 def test_every_row_under_every_size(masked):

@@ -1,0 +1,1 @@
+"""Many uncertainty models, one table: evaluation masks, scores, and the comparison itself."""
