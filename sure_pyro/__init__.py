@@ -5,6 +5,7 @@ Missing Modalities through Uncertainty Estimation" (arXiv 2504.13465).
 """
 
 from sure_pyro import (
+    calibrated,
     calibration,
     data,
     diagnostics,
@@ -15,6 +16,7 @@ from sure_pyro import (
     propagation,
     training,
 )
+from sure_pyro.calibrated import CalibratedSURE, recalibrate
 from sure_pyro.data import (
     Batch,
     EvaluationMasks,
@@ -41,6 +43,7 @@ __all__ = [
     "resolve_partial", "synthetic", "EvaluationMasks", "save_masks", "load_masks",
     "Backbone", "MLPBackbone", "TransformerBackbone", "pretrain", "SURE", "Prediction",
     "CorrelationELBO", "fit", "TrainingDiverged", "to_arviz",
+    "recalibrate", "CalibratedSURE",
     "data", "models", "guides", "objectives", "training", "propagation", "calibration",
-    "diagnostics", "plots",
+    "calibrated", "diagnostics", "plots",
 ]  # fmt: skip

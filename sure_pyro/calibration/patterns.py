@@ -122,7 +122,7 @@ def per_pattern(
 def mask_pattern(
     available: Bool[np.ndarray, "_N _M"], modalities: Sequence[str] | None = None
 ) -> Shaped[np.ndarray, " N"]:
-    """Name the mask pattern of each row: ``"audio+text"``, or ``"none"``.
+    """Name the mask pattern of each row: ``"audio+text"``, or ``"nothing"``.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def mask_pattern(
             f"`modalities` needs {a.shape[1]} names, one per column; got {len(modalities)}."
         )
     seen, which = np.unique(a, axis=0, return_inverse=True)
-    words = ["+".join(np.array(modalities)[row]) or "none" for row in seen]
+    words = ["+".join(np.array(modalities)[row]) or "nothing" for row in seen]
     return np.array(words, dtype=str)[which.reshape(-1)]
 
 

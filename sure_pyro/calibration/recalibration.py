@@ -22,7 +22,7 @@ from jaxtyping import Bool, Float, Num, Shaped
 from sure_pyro.calibration import check
 from sure_pyro.calibration.curves import FLOOR, MINIMUM_ROWS, SHAPES, Curve, fit_curve, rescale
 from sure_pyro.calibration.patterns import rows_by_pattern
-from sure_pyro.calibration.shrinkage import moment_pseudo_count, own_weight
+from sure_pyro.calibration.shrinkage import moment_pseudo_count, own_weight, row_variance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,6 +84,7 @@ class VarianceRecalibration:
         pattern: Shaped[np.ndarray, " _N"],
         kind: Literal["scale", "affine", "isotonic"] = "scale",
         pseudo_count: float | None = None,
+        groups: Shaped[np.ndarray, " _N"] | None = None,
     ) -> VarianceRecalibration:
         """Fit on held-out rows (by group, where there are groups), never on training rows.
 
@@ -97,6 +98,8 @@ class VarianceRecalibration:
             borrow the overall shape and have a scale of their own.
         pseudo_count : float, optional
             n_0 in rows. None estimates it from how much patterns differ beyond chance.
+        groups : ndarray of str or int, shape (N,), optional
+            Which entries are one row under several masks, so that chance is told apart rightly.
 
         Raises
         ------
@@ -107,7 +110,10 @@ class VarianceRecalibration:
         check.choice("kind", kind, SHAPES)
         cells = dict(rows_by_pattern(pattern))
         overall = fit_curve(kind, s2.ravel(), e2.ravel())
-        n0 = _pseudo_count(overall(s2), e2, cells) if pseudo_count is None else pseudo_count
+        n0 = pseudo_count
+        if n0 is None:
+            rows = None if groups is None else check.keys("groups", groups, len(s2))
+            n0 = _pseudo_count(overall(s2), e2, cells, rows)
         if n0 < 0:
             raise ValueError(f"`pseudo_count` must be at least 0; got {n0}.")
         own = {
@@ -201,7 +207,12 @@ def _own_curve(kind: str, overall: Curve, s2: np.ndarray, e2: np.ndarray, rows: 
     return fit_curve(kind, s2, e2) if enough else rescale(overall, s2, e2)
 
 
-def _pseudo_count(s2: np.ndarray, e2: np.ndarray, cells: Mapping[Pattern, np.ndarray]) -> float:
+def _pseudo_count(
+    s2: np.ndarray,
+    e2: np.ndarray,
+    cells: Mapping[Pattern, np.ndarray],
+    groups: np.ndarray | None,
+) -> float:
     """Estimate n_0 from the log ratios of mean e^2 to mean s2 of the patterns.
 
     By the delta method a row contributes the variance of e^2 / mean(e^2) - s2 / mean(s2) to a log
@@ -215,8 +226,9 @@ def _pseudo_count(s2: np.ndarray, e2: np.ndarray, cells: Mapping[Pattern, np.nda
     influence = np.concatenate(
         [e[k] / a - u[k] / b for k, a, b in zip(cells.values(), mean_e, mean_u, strict=True)]
     )
-    freedom = max(len(influence) - len(rows), 1)
-    return moment_pseudo_count(np.log(mean_e / mean_u), rows, (influence**2).sum() / freedom)
+    order = np.concatenate(list(cells.values()))
+    noise = row_variance(influence, len(rows), None if groups is None else groups[order])
+    return moment_pseudo_count(np.log(mean_e / mean_u), rows, noise)
 
 
 def _dtype(array: np.ndarray) -> np.dtype:

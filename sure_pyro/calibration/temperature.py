@@ -21,7 +21,7 @@ from jaxtyping import Int, Num, Shaped
 from sure_pyro.calibration import check
 from sure_pyro.calibration.patterns import rows_by_pattern
 from sure_pyro.calibration.recalibration import Pattern, Recalibrated
-from sure_pyro.calibration.shrinkage import moment_pseudo_count, own_weight
+from sure_pyro.calibration.shrinkage import moment_pseudo_count, own_weight, row_variance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,6 +53,7 @@ class TemperatureScaling:
         label: Int[np.ndarray, " _N"],
         pattern: Shaped[np.ndarray, " _N"],
         pseudo_count: float | None = None,
+        groups: Shaped[np.ndarray, " _N"] | None = None,
     ) -> TemperatureScaling:
         """Fit on held-out rows.
 
@@ -63,6 +64,8 @@ class TemperatureScaling:
         pattern : ndarray of str or int, shape (N,)
         pseudo_count : float, optional
             n_0 in rows. None estimates it from how much patterns differ beyond chance.
+        groups : ndarray of str or int, shape (N,), optional
+            Which entries are one row under several masks, so that chance is told apart rightly.
         """
         logit = _logits(probability)
         y = check.labels("label", label, *logit.shape)
@@ -70,10 +73,11 @@ class TemperatureScaling:
         overall = _maximum_likelihood(logit, y)
         own = {name: _maximum_likelihood(logit[k], y[k]) for name, k in cells.items()}
         rows = np.array([len(k) for k in cells.values()])
-        row_variance = _row_variance(logit, y, overall)
         n0 = pseudo_count
         if n0 is None:
-            n0 = moment_pseudo_count(np.log(list(own.values())), rows, row_variance)
+            of_row = None if groups is None else check.keys("groups", groups, len(y))
+            noise = row_variance(_influence(logit, y, overall), len(rows), of_row)
+            n0 = moment_pseudo_count(np.log(list(own.values())), rows, noise)
         if n0 < 0:
             raise ValueError(f"`pseudo_count` must be at least 0; got {n0}.")
         patterns = {
@@ -151,11 +155,12 @@ def _maximum_likelihood(logit: np.ndarray, y: np.ndarray) -> float:
     return float(np.exp(found.x))
 
 
-def _row_variance(logit: np.ndarray, y: np.ndarray, T: float) -> float:
-    """Sampling variance of log T per row: E[score^2] / information^2 (the sandwich)."""
+def _influence(logit: np.ndarray, y: np.ndarray, T: float) -> np.ndarray:
+    """Influence of each row on log T: score / information."""
     z = logit / T
     p = scipy.special.softmax(z, axis=1)
     expected = (p * z).sum(1)
     score = expected - z[np.arange(len(y)), y]  # d(nll)/d(log 1/T)
     information = ((p * z**2).sum(1) - expected**2).mean()
-    return float((score**2).mean() / information**2) if information > 0 else float("inf")
+    # Where every row is certain, T has no effect: nothing to learn a pattern's own from.
+    return score / information if information > 0 else np.full(len(y), 1e9)

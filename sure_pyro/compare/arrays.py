@@ -1,11 +1,5 @@
-"""From tensors to the float64 arrays that the calibration room computes on."""
+"""From tensors to float64 arrays: see `sure_pyro.calibrated.arrays`."""
 
-from __future__ import annotations
+from sure_pyro.calibrated.arrays import as_float64
 
-import numpy as np
-from torch import Tensor
-
-
-def as_float64(x: Tensor) -> np.ndarray:
-    """Copy to a float64 array on the CPU."""
-    return x.detach().cpu().numpy().astype(np.float64)
+__all__ = ["as_float64"]

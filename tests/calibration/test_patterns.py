@@ -49,7 +49,7 @@ def test_options_reach_the_metric():
 def test_mask_pattern_names_rows():
     available = np.array([[True, True], [False, True], [False, False], [True, True]])
     named = mask_pattern(available, ["image", "text"])
-    assert named.tolist() == ["image+text", "text", "none", "image+text"]
+    assert named.tolist() == ["image+text", "text", "nothing", "image+text"]
     assert mask_pattern(available).tolist() == ["11", "01", "00", "11"]
 
 

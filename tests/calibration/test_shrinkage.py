@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sure_pyro.calibration.shrinkage import moment_pseudo_count, own_weight
+from sure_pyro.calibration.shrinkage import moment_pseudo_count, own_weight, row_variance
 
 
 def test_recovers_the_ratio_of_the_two_variances():
@@ -46,3 +46,16 @@ def test_ends():
     assert own_weight(10, np.inf) == 0
     assert own_weight(10, 0.0) == 1
     assert own_weight(10, 10.0) == 0.5
+
+
+def test_luck_that_all_masks_of_a_row_share_does_not_hide_how_patterns_differ():
+    """Each of 400 rows under 3 masks; the row's own luck has variance 4, that of a mask 1."""
+    rng = np.random.default_rng(0)
+    influence = 2 * rng.standard_normal((400, 1)) + rng.standard_normal((400, 3))
+    rows = np.repeat(np.arange(400), 3)
+    alone = row_variance(influence.ravel(), 3)
+    shared = row_variance(influence.ravel(), 3, rows)
+    # Relative sd of a variance on n degrees of freedom: sqrt(2 / n); 4 sd.
+    assert alone == pytest.approx(5, rel=4 * np.sqrt(2 / 400))
+    assert shared == pytest.approx(1, rel=4 * np.sqrt(2 / 800))
+    assert row_variance(influence.ravel(), 3, np.arange(1200)) == alone

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -92,7 +94,7 @@ def test_curves_for_vectors_and_sequences(shapes):
 
 def test_nothing_hidden_alone_is_no_figure(shapes):
     masked, prediction, decoders = shapes
-    none_hidden = type(masked)(masked.complete, masked.batch, 0 * masked.hidden, 0)
+    none_hidden = replace(masked, hidden=0 * masked.hidden)
     assert curves_figure(none_hidden, prediction, decoders) is None
     assert image_figure(none_hidden, prediction, decoders["image"], "image") is None
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -56,9 +58,7 @@ def test_answers_do_not_depend_on_what_is_stored_under_missing_entries(model, ma
         name: x.where(masked.batch.available[:, i : i + 1], 1e6)
         for i, (name, x) in enumerate(masked.batch.features.items())
     }
-    dirty = type(masked)(
-        masked.complete, masked.batch.replace(features=features), masked.hidden, masked.seed
-    )
+    dirty = replace(masked, batch=masked.batch.replace(features=features))
     again = observe(model, dirty, num_samples=50, seed=0)
     for name, answer in outcome.answers.items():
         np.testing.assert_array_equal(answer, again.answers[name])

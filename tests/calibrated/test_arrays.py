@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from sure_pyro.compare.arrays import as_float64
+from sure_pyro.calibrated.arrays import as_float64
 
 
 def test_gradients_and_precision_are_left_behind():

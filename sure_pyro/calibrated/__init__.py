@@ -1,0 +1,12 @@
+"""Calibration meets the model: what `sure_pyro.calibration` computes on arrays, on predictions."""
+
+from sure_pyro.calibrated.hidden import Hidden, hidden_latents
+from sure_pyro.calibrated.maps import OutputTemperature, OutputVariance, ReconstructionMaps
+from sure_pyro.calibrated.model import CalibratedPrediction, CalibratedSURE, Calibration
+from sure_pyro.calibrated.recalibrate import recalibrate
+
+__all__ = [
+    "recalibrate", "CalibratedSURE", "CalibratedPrediction", "Calibration",
+    "ReconstructionMaps", "OutputVariance", "OutputTemperature",
+    "Hidden", "hidden_latents",
+]  # fmt: skip

@@ -1,0 +1,41 @@
+"""Which held-out rows, under which masks, a calibration is fitted on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sure_pyro.data import Batch, MaskedRows, draw_masks, every_mask
+
+MASKS = ("every", "random", "recorded")
+FEW_MODALITIES = 6
+"""Up to here every row is put under every mask that it can have (63 of them)."""
+
+
+def held_out(validation: Batch, masks: str | None, seed: int) -> MaskedRows:
+    """Put held-out rows under masks.
+
+    Parameters
+    ----------
+    validation : Batch
+        With targets.
+    masks : {"every", "random", "recorded"}, optional
+        Every row under every mask that it can have; under one random mask of every size; or as it
+        was recorded. None: ``"every"`` up to 6 modalities, else ``"random"``.
+
+    Raises
+    ------
+    ValueError
+        If there are no targets, or `masks` is none of the choices.
+    """
+    if validation.target is None:
+        raise ValueError("`validation` has no targets: there is nothing to calibrate on.")
+    if masks is None:
+        masks = "every" if len(validation.modalities) <= FEW_MODALITIES else "random"
+    if masks == "every":
+        return every_mask(validation)
+    if masks == "random":
+        return draw_masks(validation, seed)
+    if masks == "recorded":
+        R = len(validation)
+        return MaskedRows(validation, validation, np.zeros(R, np.int64), np.arange(R), seed)
+    raise ValueError(f"`masks` must be one of {list(MASKS)} or None; got {masks!r}.")

@@ -1,0 +1,262 @@
+r"""What a calibration does to a model's numbers: before the propagation, and after it.
+
+Before it, the variance of every reconstruction, by target modality and mask pattern. After it, by
+road: the total variance of every output (regression),
+
+.. math:: s'^2_i = s^2_i \, \frac{f(s^2_{total})}{s^2_{total}}
+
+so that the sources keep their shares and still add up (equation 8); or a temperature (classes and
+labels), :math:`p' \propto p^{1/T}`, under which the mean logit is divided by T.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Bool, Int, Shaped
+from torch import Tensor
+
+from sure_pyro.calibrated.arrays import as_float64
+from sure_pyro.calibrated.hidden import Hidden
+from sure_pyro.calibration import TemperatureScaling, VarianceRecalibration, mask_pattern
+from sure_pyro.models import LocScale
+from sure_pyro.propagation import Moments
+
+Seen = Bool[np.ndarray, " B"]
+VarianceKind = Literal["scale", "affine", "isotonic"]
+
+
+@dataclass(frozen=True, eq=False)
+class ReconstructionMaps:
+    """A variance map per target modality and pattern of what is visible.
+
+    Parameters
+    ----------
+    modalities : tuple of str
+        In the order of the columns of `available`.
+    maps : dict of VarianceRecalibration
+        By target modality; one that was never hidden on purpose has none and stays as it is.
+    """
+
+    modalities: tuple[str, ...]
+    maps: Mapping[str, VarianceRecalibration]
+
+    @classmethod
+    def fit(
+        cls,
+        hidden: Mapping[str, Hidden],
+        pattern: Shaped[np.ndarray, " _N"],
+        row: Int[np.ndarray, " _N"],
+        modalities: tuple[str, ...],
+        kind: VarianceKind,
+        pseudo_count: float | None = None,
+    ) -> ReconstructionMaps:
+        """Fit to latents that were hidden on purpose.
+
+        `pattern` and `row` (N,) belong to the masked rows: what is visible, and which row it is.
+        """
+        maps = {
+            name: VarianceRecalibration.fit(
+                *h.pair(), pattern[h.where], kind, pseudo_count, row[h.where]
+            )
+            for name, h in hidden.items()
+        }
+        return cls(modalities, maps)
+
+    def __call__(
+        self, reconstruction: Mapping[str, LocScale], visible: Mapping[str, Tensor]
+    ) -> dict[str, LocScale]:
+        """Rescale every reconstruction by what is visible in its row; locations stay."""
+        pattern = pattern_of(visible)
+        changed = dict(reconstruction)
+        for name, fitted in self.maps.items():
+            loc, scale = reconstruction[name]
+            sigma2 = np.square(as_float64(scale.flatten(1)))  # (B, L * D)
+            found = np.sqrt(fitted.transform(sigma2, pattern).value)
+            changed[name] = LocScale(loc, torch.from_numpy(found).to(scale).reshape(scale.shape))
+        return changed
+
+    def seen(
+        self, pattern: Shaped[np.ndarray, " _B"], available: Bool[np.ndarray, "_B _M"]
+    ) -> Seen:
+        """Whether everything that a row lacks was met in the fit with what the row has."""
+        seen = np.ones(len(pattern), dtype=bool)
+        for i, name in enumerate(self.modalities):
+            known = self.maps[name].patterns if name in self.maps else {}
+            seen &= available[:, i] | np.array([p in known for p in pattern.tolist()], dtype=bool)
+        return seen
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Give one line per target modality and pattern."""
+        frames = [f.to_dataframe().assign(target=name) for name, f in self.maps.items()]
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain lists, strings and numbers, ready for JSON."""
+        maps = {name: fitted.to_dict() for name, fitted in self.maps.items()}
+        return {"modalities": list(self.modalities), "maps": maps}
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> ReconstructionMaps:
+        """Rebuild what `to_dict` gave."""
+        maps = {n: VarianceRecalibration.from_dict(m) for n, m in state["maps"].items()}
+        return cls(tuple(state["modalities"]), maps)
+
+
+class Answer(NamedTuple):
+    """What a road says: moments, probabilities (or None), and which patterns the fit knew."""
+
+    moments: Moments
+    probabilities: Tensor | None
+    seen: Seen
+
+
+@dataclass(frozen=True, eq=False)
+class OutputVariance:
+    """A variance map per output of one road, for regression."""
+
+    maps: tuple[VarianceRecalibration, ...]
+
+    @classmethod
+    def fit(
+        cls,
+        moments: Moments,
+        target: np.ndarray,
+        pattern: Shaped[np.ndarray, " _N"],
+        row: Int[np.ndarray, " _N"],
+        kind: VarianceKind,
+        pseudo_count: float | None = None,
+    ) -> OutputVariance:
+        """Fit to targets (N, C) in units."""
+        e2 = np.square(target - as_float64(moments.mean))
+        s2 = as_float64(moments.variance)
+        return cls(
+            tuple(
+                VarianceRecalibration.fit(s2[:, c], e2[:, c], pattern, kind, pseudo_count, row)
+                for c in range(s2.shape[1])
+            )
+        )
+
+    def __call__(
+        self, moments: Moments, probabilities: Tensor | None, pattern: Shaped[np.ndarray, " _B"]
+    ) -> Answer:
+        """Rescale every source alike, so that the total becomes what the map says."""
+        s2 = as_float64(moments.variance)  # (B, C)
+        found = [m.transform(s2[:, c], pattern) for c, m in enumerate(self.maps)]
+        after = np.stack([f.value for f in found], 1)
+        ratio = np.divide(after, s2, out=np.ones_like(s2), where=s2 > 0)
+        return Answer(rescaled(moments, torch.from_numpy(ratio)), probabilities, found[0].seen)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Give one line per output and pattern."""
+        frames = [m.to_dataframe().assign(target=f"y{c}") for c, m in enumerate(self.maps)]
+        return pd.concat(frames, ignore_index=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain lists, strings and numbers, ready for JSON."""
+        return {"type": "OutputVariance", "maps": [m.to_dict() for m in self.maps]}
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> OutputVariance:
+        """Rebuild what `to_dict` gave."""
+        return cls(tuple(VarianceRecalibration.from_dict(m) for m in state["maps"]))
+
+
+@dataclass(frozen=True, eq=False)
+class OutputTemperature:
+    """A temperature per pattern of one road, for classes, or for labels taken one by one."""
+
+    scaling: TemperatureScaling
+    labels: bool
+
+    @classmethod
+    def fit(
+        cls,
+        probability: np.ndarray,
+        target: np.ndarray,
+        pattern: Shaped[np.ndarray, " _N"],
+        row: Int[np.ndarray, " _N"],
+        pseudo_count: float | None = None,
+    ) -> OutputTemperature:
+        """Fit to classes (N,), or to labels (N, C) of 0 and 1."""
+        labels = target.ndim == 2
+        if labels:
+            # Each label is a choice between two classes; all labels of a pattern share T.
+            pattern, row = (np.repeat(x, target.shape[1]) for x in (pattern, row))
+            target = target.reshape(-1)
+            probability = two_classes(probability)
+        scaling = TemperatureScaling.fit(
+            probability, target.astype(np.int64), pattern, pseudo_count, row
+        )
+        return cls(scaling, labels)
+
+    def __call__(
+        self, moments: Moments, probabilities: Tensor | None, pattern: Shaped[np.ndarray, " _B"]
+    ) -> Answer:
+        """Soften or sharpen the probabilities; logits are divided by T, their variances stay."""
+        assert probabilities is not None
+        p = as_float64(probabilities)
+        each = np.repeat(pattern, p.shape[1]) if self.labels else pattern
+        found = self.scaling.transform(two_classes(p) if self.labels else p, each)
+        value = found.value[:, 1].reshape(p.shape) if self.labels else found.value
+        seen = found.seen.reshape(len(pattern), -1)[:, 0]
+        T = {name: self.scaling.temperature(name) for name in np.unique(pattern).tolist()}
+        divisor = torch.tensor([T[name] for name in pattern.tolist()]).to(moments.mean)
+        # p' is then what the head makes of the divided logit and its variance: both stay in step.
+        cooled = replace(moments, mean=moments.mean / divisor.unsqueeze(-1))
+        return Answer(cooled, torch.from_numpy(value).to(probabilities), seen)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Give one line per pattern."""
+        return self.scaling.to_dataframe()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain lists, strings and numbers, ready for JSON."""
+        return {
+            "type": "OutputTemperature",
+            "labels": self.labels,
+            "scaling": self.scaling.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> OutputTemperature:
+        """Rebuild what `to_dict` gave."""
+        return cls(TemperatureScaling.from_dict(state["scaling"]), state["labels"])
+
+
+OutputMap = OutputVariance | OutputTemperature
+OUTPUT_MAPS: dict[str, type[OutputVariance] | type[OutputTemperature]] = {
+    kind.__name__: kind for kind in (OutputVariance, OutputTemperature)
+}
+
+
+def pattern_of(visible: Mapping[str, Tensor]) -> Shaped[np.ndarray, " B"]:
+    """Name what is visible in every row, from masks (B, L_i)."""
+    shown = torch.stack([v.any(-1) for v in visible.values()], -1)
+    return mask_pattern(shown.cpu().numpy(), list(visible))
+
+
+def rescaled(moments: Moments, ratio: Tensor) -> Moments:
+    """Multiply the variance of every source, (B, C), by one ratio."""
+    r = ratio.to(moments.mean)
+
+    def times(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: value * r for name, value in values.items()}
+
+    outer = (r.unsqueeze(-1) * r.unsqueeze(-2)).sqrt()
+    covariances = moments.covariances
+    if covariances is not None:
+        covariances = {name: S * outer for name, S in covariances.items()}
+    sources, errors = times(moments.sources), times(moments.errors)
+    return replace(moments, sources=sources, errors=errors, covariances=covariances)
+
+
+def two_classes(p: np.ndarray) -> np.ndarray:
+    """Probabilities (N, C) of labels as (N * C, 2), of 0 and of 1."""
+    flat = p.reshape(-1)
+    return np.stack([1 - flat, flat], 1)

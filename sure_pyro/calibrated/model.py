@@ -1,0 +1,221 @@
+"""`CalibratedSURE`: a fitted model whose variances and probabilities were made right per mask."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool
+from torch import Tensor
+
+from sure_pyro.calibrated.maps import (
+    OUTPUT_MAPS,
+    Answer,
+    OutputMap,
+    ReconstructionMaps,
+)
+from sure_pyro.calibration import mask_pattern, read_json, write_json
+from sure_pyro.data import Batch
+from sure_pyro.models import SURE, Backbone, Latents, LocScale, Prediction
+
+FILE, WEIGHTS = "calibration.json", "weights.safetensors"
+FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """What is done to a model's numbers, and what it was fitted on.
+
+    Parameters
+    ----------
+    reconstruction : ReconstructionMaps or None
+        Before the propagation.
+    output : dict
+        After it, by road; None under a road that stays as it is.
+    rows : int
+        Held-out rows, each under several masks.
+    """
+
+    reconstruction: ReconstructionMaps | None
+    output: Mapping[str, OutputMap | None]
+    rows: int
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Give all maps: part, target, pattern, rows, weight of the pattern's own fit, and size.
+
+        ``scale`` is the factor on variances (of a curve: of its mean), ``used`` a temperature.
+        """
+        frames = []
+        if self.reconstruction is not None:
+            frames.append(self.reconstruction.to_dataframe().assign(part="reconstruction"))
+        for road, answer in self.output.items():
+            if answer is not None:
+                frames.append(answer.to_dataframe().assign(part=f"output/{road}"))
+        table = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+        first = [c for c in ("part", "target", "pattern", "rows", "weight") if c in table]
+        return table[[*first, *(c for c in table if c not in first)]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain lists, strings and numbers, ready for JSON."""
+        output = {road: m and m.to_dict() for road, m in self.output.items()}
+        before = self.reconstruction and self.reconstruction.to_dict()
+        return {"reconstruction": before, "output": output, "rows": self.rows}
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> Calibration:
+        """Rebuild what `to_dict` gave; the numbers are the same to the last bit."""
+        before = state["reconstruction"]
+        output = {
+            road: m and OUTPUT_MAPS[m["type"]].from_dict(m) for road, m in state["output"].items()
+        }
+        return cls(before and ReconstructionMaps.from_dict(before), output, state["rows"])
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CalibratedPrediction(Prediction):
+    """A `Prediction` whose sizes were calibrated.
+
+    Attributes
+    ----------
+    seen : bool ndarray, shape ``(B,)``
+        Whether the calibration knew the row's mask pattern; where not, it is the overall fit.
+    """
+
+    seen: Bool[np.ndarray, " B"] = field(default_factory=lambda: np.zeros(0, dtype=bool))
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """As `Prediction.to_dataframe`, with a column ``seen``."""
+        return super().to_dataframe().assign(seen=np.repeat(self.seen, len(self.outputs)))
+
+    def summary(self) -> pd.DataFrame:
+        """As `Prediction.summary`, with a column ``seen``."""
+        table = super().summary()
+        return table.assign(seen=pd.Series(self.seen).groupby(self.mask_pattern).all())
+
+
+class CalibratedSURE(SURE):
+    """A fitted model with a calibration; `sure_pyro.recalibrate` makes one.
+
+    It shares its weights with the model that it was made of, and predicts like it, but for sizes:
+    the scales of the reconstructions are rescaled before they are propagated, and total variances
+    or probabilities after it. Fit the model again, and it must be recalibrated again.
+    """
+
+    calibration: Calibration
+
+    @classmethod
+    def of(cls, model: SURE, calibration: Calibration) -> CalibratedSURE:
+        """Put a calibration on a fitted model."""
+        # Parameters and submodules stay those of `model`; a copy would hold a backbone twice.
+        made = object.__new__(cls)
+        made.__dict__.update({**model.__dict__, "calibration": calibration})
+        return made
+
+    def uncalibrated(self) -> SURE:
+        """Give the model beneath, with the same weights."""
+        model = object.__new__(SURE)
+        model.__dict__.update({k: v for k, v in self.__dict__.items() if k != "calibration"})
+        return model
+
+    def initialize(self, train: Batch) -> SURE:
+        """Refuse: a calibrated model is not trained on."""
+        raise ValueError(
+            "A calibrated model is not trained: its sizes belong to the weights that it has. Fit "
+            "`model.uncalibrated()`, and recalibrate it again."
+        )
+
+    def reconstruct(self, latents: Latents, visible: Mapping[str, Tensor]) -> dict[str, LocScale]:
+        """See `SURE.reconstruct`; the scales are recalibrated."""
+        reconstruction = super().reconstruct(latents, dict(visible))
+        before = self.calibration.reconstruction
+        return reconstruction if before is None else before(reconstruction, visible)
+
+    def predict(
+        self, batch: Batch, propagate: str = "taylor", **options: Any
+    ) -> CalibratedPrediction:
+        """Predict as `SURE.predict` does, with the same arguments.
+
+        Raises
+        ------
+        ValueError
+            As there, or if the calibration was not fitted for one of the roads.
+        """
+        prediction = super().predict(batch, propagate, **options)
+        unknown = [road for road in prediction.moments if road not in self.calibration.output]
+        if unknown:
+            raise ValueError(
+                f"The calibration knows the roads {list(self.calibration.output)}; got "
+                f"{unknown}. Use `recalibrate(..., propagate='both')` for both of them."
+            )
+        return calibrated_prediction(prediction, self.calibration)
+
+    def save(self, path: str | Path) -> None:
+        """Write the model as `SURE.save` does, and ``calibration.json`` beside it."""
+        super().save(path)
+        state = {
+            "format": FORMAT,
+            "weights": _fingerprint(Path(path) / WEIGHTS),
+            "calibration": self.calibration.to_dict(),
+        }
+        write_json(Path(path) / FILE, state)
+
+    @classmethod
+    def load(cls, path: str | Path, backbone: Backbone | None = None) -> CalibratedSURE:
+        """Read what `save` wrote; predictions are the same, bit for bit.
+
+        `SURE.load` reads the model of the same directory without its calibration.
+
+        Raises
+        ------
+        ValueError
+            As in `SURE.load`; or if the calibration was fitted to other weights.
+        """
+        state = read_json(Path(path) / FILE)
+        if state["format"] != FORMAT:
+            raise ValueError(f"{path} has format {state['format']}; this version reads {FORMAT}.")
+        if state["weights"] != _fingerprint(Path(path) / WEIGHTS):
+            raise ValueError(
+                f"The calibration in {path} was fitted to other weights than those beside it: the "
+                "model was saved there again. Recalibrate it, and save that."
+            )
+        return cls.of(SURE.load(path, backbone), Calibration.from_dict(state["calibration"]))
+
+    def __repr__(self) -> str:
+        """As `SURE`, with a line on the calibration."""
+        c = self.calibration
+        before = "none" if c.reconstruction is None else ", ".join(c.reconstruction.maps)
+        after = ", ".join(road for road, m in c.output.items() if m is not None) or "none"
+        return (
+            f"{super().__repr__()}\n  calibrated on {c.rows:,} held-out rows: reconstructions of "
+            f"{before}; outputs by {after}"
+        )
+
+
+def calibrated_prediction(prediction: Prediction, calibration: Calibration) -> CalibratedPrediction:
+    """Apply what comes after the propagation."""
+    available = prediction.available.cpu().numpy()
+    pattern = mask_pattern(available, prediction.modalities)
+    seen = np.ones(len(pattern), dtype=bool)
+    if calibration.reconstruction is not None:
+        seen = calibration.reconstruction.seen(pattern, available)
+    moments, probabilities = dict(prediction.moments), dict(prediction.probabilities)
+    for road, m in prediction.moments.items():
+        change = calibration.output[road]
+        if change is None:
+            continue
+        answer: Answer = change(m, probabilities.get(road), pattern)
+        moments[road], seen = answer.moments, seen & answer.seen
+        if answer.probabilities is not None:
+            probabilities[road] = answer.probabilities
+    kept = {f.name: getattr(prediction, f.name) for f in fields(prediction)}
+    kept |= {"moments": moments, "probabilities": probabilities}
+    return CalibratedPrediction(**kept, seen=seen)
+
+
+def _fingerprint(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -1,0 +1,144 @@
+"""`recalibrate`: make the sizes of a fitted model right, per mask pattern, on held-out rows.
+
+In the order in which a prediction is made: first the variances of the reconstructions, on latents
+that are hidden on purpose; then, with those propagated, the variances or probabilities of the
+outputs. What each map is, and how rare patterns borrow from the others, is told in
+`sure_pyro.calibration`.
+"""
+
+from __future__ import annotations
+
+from typing import cast, get_args
+
+import numpy as np
+
+from sure_pyro.calibrated.arrays import as_float64
+from sure_pyro.calibrated.held_out import held_out
+from sure_pyro.calibrated.hidden import hidden_latents
+from sure_pyro.calibrated.maps import (
+    OutputMap,
+    OutputTemperature,
+    OutputVariance,
+    ReconstructionMaps,
+    VarianceKind,
+)
+from sure_pyro.calibrated.model import CalibratedSURE, Calibration
+from sure_pyro.calibration import mask_pattern
+from sure_pyro.data import Batch, MaskedRows
+from sure_pyro.models import SURE, Prediction
+
+VARIANCE_KINDS = get_args(VarianceKind)
+
+
+def recalibrate(
+    model: SURE,
+    validation: Batch,
+    *,
+    reconstruction: str = "scale",
+    output: str | None = None,
+    propagate: str = "taylor",
+    masks: str | None = None,
+    pseudo_count: float | None = None,
+    num_samples: int = 200,
+    seed: int = 0,
+) -> CalibratedSURE:
+    """Calibrate a fitted model per mask pattern.
+
+    Parameters
+    ----------
+    model : SURE
+        Fitted. It is left as it is; a calibrated one starts from the model beneath.
+    validation : Batch
+        Held-out rows with targets, which were not trained on: whole groups where there are groups.
+        What it has is hidden on purpose, so it should have much; rows that lack a modality say
+        nothing about its reconstruction.
+    reconstruction : {"scale", "affine", "isotonic", "none"}
+        Map of the reconstruction variances, by target modality and pattern of what is visible.
+    output : {"scale", "affine", "isotonic", "temperature", "none"}, optional
+        Map of the total variance of each output (regression), or a temperature (classes and
+        labels). By default ``"scale"`` or ``"temperature"``, as the task has it.
+    propagate : {"taylor", "sampling", "both", "none"}
+        The roads that the calibrated model shall know; each has output maps of its own.
+    masks : {"every", "random", "recorded"}, optional
+        Every row under every mask that it can have; under one random mask of every size; or as it
+        was recorded. None: ``"every"`` up to 6 modalities, else ``"random"``.
+    pseudo_count : float, optional
+        How many rows the overall fit counts for, against a pattern's own. None estimates it from
+        how much the patterns differ beyond chance.
+    num_samples, seed : int
+        Of the sampling road, and of random masks.
+
+    Returns
+    -------
+    CalibratedSURE
+        With the same `predict`, and `save` and `load`.
+
+    Raises
+    ------
+    ValueError
+        If the model is not fitted, the rows have no targets, or a choice does not fit the task.
+
+    Notes
+    -----
+    A pattern that was never met gets the overall fit, and ``prediction.seen`` says so. Rows that
+    chose the best epoch look a little better than new ones: where there are enough, cut a part for
+    calibration alone.
+    """
+    kind = _checked(model, reconstruction, output)
+    base = model.uncalibrated() if isinstance(model, CalibratedSURE) else model
+    masked = held_out(validation, masks, seed)
+    pattern = mask_pattern(masked.batch.available.cpu().numpy(), masked.batch.modalities)
+    maps = None
+    if reconstruction != "none":
+        point = base.predict(masked.batch, "none")
+        hidden = hidden_latents(base, masked, point.reconstruction)
+        maps = ReconstructionMaps.fit(
+            hidden,
+            pattern,
+            masked.row,
+            validation.modalities,
+            cast(VarianceKind, reconstruction),
+            pseudo_count,
+        )
+    roads = {"none", *(("taylor", "sampling") if propagate == "both" else (propagate,))}
+    before = Calibration(maps, dict.fromkeys(sorted(roads)), len(validation))
+    options = {"num_samples": num_samples, "seed": seed} if "sampling" in roads else {}
+    said = CalibratedSURE.of(base, before).predict(masked.batch, propagate, **options)
+    after = {
+        road: None if kind == "none" else _output_map(said, road, masked, kind, pseudo_count)
+        for road in before.output
+    }
+    return CalibratedSURE.of(base, Calibration(maps, after, len(validation)))
+
+
+def _output_map(
+    said: Prediction, road: str, masked: MaskedRows, kind: str, pseudo_count: float | None
+) -> OutputMap:
+    assert masked.batch.target is not None
+    target = masked.batch.target.cpu().numpy()
+    pattern = mask_pattern(said.available.cpu().numpy(), said.modalities)
+    if kind == "temperature":
+        probability = as_float64(said.probabilities[road])
+        return OutputTemperature.fit(probability, target, pattern, masked.row, pseudo_count)
+    y = target.reshape(len(target), -1).astype(np.float64)
+    return OutputVariance.fit(
+        said.moments[road], y, pattern, masked.row, cast(VarianceKind, kind), pseudo_count
+    )
+
+
+def _checked(model: SURE, reconstruction: str, output: str | None) -> str:
+    if not model.initialized:
+        raise ValueError("The model is not fitted: call `sp.fit(model, train, val)` first.")
+    if reconstruction not in (*VARIANCE_KINDS, "none"):
+        raise ValueError(
+            f"`reconstruction` must be one of {[*VARIANCE_KINDS, 'none']}; got {reconstruction!r}."
+        )
+    regression = model.head.task == "regression"
+    fitting = VARIANCE_KINDS if regression else ("temperature",)
+    if output is None:
+        return fitting[0]
+    if output not in (*fitting, "none"):
+        raise ValueError(
+            f"`output` must be one of {[*fitting, 'none']} for {model.head.task}; got {output!r}."
+        )
+    return output

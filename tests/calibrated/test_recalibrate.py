@@ -1,0 +1,194 @@
+import numpy as np
+import pytest
+import torch
+
+import sure_pyro as sp
+from sure_pyro.calibrated import hidden_latents
+from sure_pyro.calibrated.arrays import as_float64
+from sure_pyro.calibration import categorical_nll, mask_pattern, per_pattern, variance_ratio
+from sure_pyro.data import every_mask, missing
+from sure_pyro.models.heads import Output
+
+
+def sizes(model, batch):
+    """Variance ratio of every reconstruction, by target and pattern."""
+    masked = every_mask(batch)
+    hidden = hidden_latents(model, masked, model.predict(masked.batch, "none").reconstruction)
+    ratios = [variance_ratio(*h.pair(), masked.pattern[h.where]).value for h in hidden.values()]
+    return np.concatenate(ratios)
+
+
+@pytest.mark.parametrize("kind", ["scale", "affine", "isotonic"])
+def test_reconstructions_are_of_the_right_size_in_every_pattern_of_new_rows(worlds, kind):
+    """Nearly Gaussian errors, 2 entries or more of a row, which err together at worst: a ratio of
+    600 to one of 1500 rows scatters by sqrt(2 / 600 + 2 / 1500) = 7 %; 9 ratios, 4 sd: 6e-4.
+    """
+    model, validation, new = worlds["regression"]
+    assert np.abs(np.log(sizes(model, new))).max() > 0.5
+    calibrated = sp.recalibrate(model, validation, reconstruction=kind)
+    assert np.abs(np.log(sizes(calibrated, new))).max() < 0.28
+
+
+def test_outputs_are_of_the_right_size_in_every_pattern_of_new_rows(worlds):
+    model, validation, new = worlds["regression"]
+    masked = every_mask(new)
+    y = masked.batch.target.numpy().reshape(-1, 1)
+
+    def ratios(model):
+        p = model.predict(masked.batch)
+        e2 = np.square(as_float64(p.mean) - y)
+        return variance_ratio(as_float64(p.total), e2, masked.pattern).value
+
+    assert np.abs(np.log(ratios(model))).max() > 0.4
+    # 7 ratios of 600 to 1500 rows, as above.
+    assert np.abs(np.log(ratios(sp.recalibrate(model, validation)))).max() < 0.28
+
+
+@pytest.mark.parametrize("task", ["classification", "multilabel"])
+def test_temperatures_lower_the_likelihood_and_change_no_answer(worlds, task):
+    model, validation, new = worlds[task]
+    masked = every_mask(new)
+    before = model.predict(masked.batch)
+    after = sp.recalibrate(model, validation, reconstruction="none").predict(masked.batch)
+    p, q = (x.probabilities["taylor"] for x in (before, after))
+    decided = ((p - 0.5).abs() > 1e-6).all(-1)  # at 1/2 a label is a matter of rounding
+    assert torch.equal(before.label[decided], after.label[decided])
+    if task == "classification":
+        y = masked.batch.target.numpy()
+        nll = [
+            per_pattern(categorical_nll, as_float64(p.probabilities["taylor"]), y,
+                        pattern=masked.pattern).value
+            for p in (before, after)
+        ]  # fmt: skip
+        assert (nll[1] < nll[0]).all()
+    else:
+        y = masked.batch.target
+        bce = torch.nn.functional.binary_cross_entropy
+        assert bce(q, y) < bce(p, y)
+
+
+def test_a_scale_by_hand(worlds):
+    """Without shrinkage the factor is mean e^2 / mean sigma^2 over the rows of the pattern."""
+    model, validation, _ = worlds["regression"]
+    calibrated = sp.recalibrate(model, validation, output="none", pseudo_count=0.0)
+    shown = missing.pattern(validation, ["image", "audio"])
+    before, after = (m.predict(shown, "none").reconstruction["text"] for m in (model, calibrated))
+    truth = model.encode(validation).values["text"]
+    factor = (truth - before.loc).square().mean() / before.scale.square().mean()
+    torch.testing.assert_close(after.scale, before.scale * factor.sqrt(), rtol=1e-4, atol=1e-6)
+    assert torch.equal(after.loc, before.loc)
+
+
+def test_sources_keep_their_shares_and_add_up(worlds):
+    model, validation, new = worlds["regression"]
+    masked = every_mask(new[:50])
+    half = sp.recalibrate(model, validation, output="none").predict(masked.batch)
+    whole = sp.recalibrate(model, validation).predict(masked.batch)
+    assert not torch.allclose(half.total, whole.total, rtol=1e-2)
+    torch.testing.assert_close(sum(whole.variance.values()), whole.total)
+    for name, share in half.moments["taylor"].share.items():
+        torch.testing.assert_close(whole.moments["taylor"].share[name], share)
+    assert torch.equal(half.mean, whole.mean)
+
+
+@pytest.mark.parametrize("task", ["classification", "multilabel"])
+def test_probabilities_are_those_of_the_divided_logits(worlds, task):
+    model, validation, new = worlds[task]
+    prediction = sp.recalibrate(model, validation).predict(every_mask(new[:50]).batch)
+    for road in ("none", "taylor"):
+        m = prediction.moments[road]
+        expected = model.head.probabilities(Output(m.mean, m.variance))
+        torch.testing.assert_close(prediction.probabilities[road], expected)
+
+
+def test_patterns_never_seen_get_the_overall_fit_and_the_result_says_so(worlds):
+    model, validation, new = worlds["regression"]
+    R = len(validation)
+    known = missing.pattern(validation, ["image", "text"])
+    known = sp.Batch.cat([validation[: R // 2], known[R // 2 :]])
+    calibrated = sp.recalibrate(model, known, masks="recorded")
+    assert not calibrated.calibration.reconstruction.maps  # nothing was hidden on purpose
+    shown = sp.Batch.cat([new[:5], missing.pattern(new[5:10], ["audio"])])
+    found, plain = (m.predict(shown) for m in (calibrated, model))
+    assert found.seen.tolist() == [True] * 5 + [False] * 5
+    overall = calibrated.calibration.output["taylor"].maps[0].overall.scale
+    torch.testing.assert_close(found.total[5:], overall * plain.total[5:], rtol=1e-4, atol=0)
+    assert found.summary()["seen"].tolist() == [False, True]
+    assert found.to_dataframe()["seen"].tolist() == found.seen.tolist()
+
+
+def test_every_pattern_of_what_was_hidden_on_purpose_was_seen(worlds):
+    model, validation, new = worlds["classification"]
+    assert sp.recalibrate(model, validation).predict(every_mask(new[:20]).batch).seen.all()
+
+
+def test_the_model_beneath_stays_as_it_is_and_is_what_a_second_calibration_starts_from(worlds):
+    model, validation, new = worlds["regression"]
+    batch = missing.mcar(new[:100], 0.4, seed=0)
+    before = model.predict(batch)
+    once = sp.recalibrate(model, validation)
+    twice = sp.recalibrate(once, validation)
+    for a, b in ((before, model), (before, once.uncalibrated()), (once.predict(batch), twice)):
+        assert torch.equal(a.total, b.predict(batch).total)
+    assert not torch.equal(before.total, once.predict(batch).total)
+
+
+@pytest.mark.parametrize("masks", ["every", "random"])
+def test_rows_that_lack_modalities_say_nothing_about_them(worlds, masks):
+    """Absent entries hold anything; what they hold may not reach the calibration."""
+    model, validation, new = worlds["classification"]
+    gappy = missing.mcar(validation, 0.3, seed=5)
+    found = sp.recalibrate(model, gappy, masks=masks).calibration
+    rows = found.reconstruction.maps["text"].to_dataframe().set_index("pattern")["rows"]
+    has_all = int(gappy.available.all(1).sum())
+    if masks == "every":
+        assert rows["image+audio"] == has_all
+    assert rows["overall"] > has_all
+
+
+def test_both_roads_have_maps_of_their_own(worlds):
+    model, validation, new = worlds["regression"]
+    batch = missing.mcar(new[:40], 0.4, seed=0)
+    calibrated = sp.recalibrate(model, validation[:60], propagate="both", num_samples=30)
+    found = calibrated.predict(batch, "both", num_samples=30)
+    assert set(found.moments) == {"none", "taylor", "sampling"}
+    found.cross_check()
+    only_taylor = sp.recalibrate(model, validation[:60])
+    with pytest.raises(ValueError, match=r"knows the roads \['none', 'taylor'\]; got \['sampling'"):
+        only_taylor.predict(batch, "sampling", num_samples=30)
+
+
+def test_sequences_keep_their_shape():
+    from tests.models.conftest import make_batch, make_model
+
+    batch = make_batch(60, missing=False)
+    model = make_model(batch, "transformer")
+    found = sp.recalibrate(model, batch).predict(every_mask(batch[:5]).batch)
+    plain = model.predict(every_mask(batch[:5]).batch)
+    for name, (loc, scale) in plain.reconstruction.items():
+        assert found.reconstruction[name].scale.shape == scale.shape
+        assert torch.equal(found.reconstruction[name].loc, loc)
+
+
+def test_the_table_lists_every_map(worlds):
+    model, validation, _ = worlds["classification"]
+    table = sp.recalibrate(model, validation).calibration.to_dataframe()
+    assert table.columns[:5].tolist() == ["part", "target", "pattern", "rows", "weight"]
+    assert set(table["part"]) == {"reconstruction", "output/none", "output/taylor"}
+    assert set(table["pattern"]) >= set(mask_pattern(np.eye(3, dtype=bool), validation.modalities))
+
+
+def test_bad_input_is_refused(worlds):
+    model, validation, _ = worlds["regression"]
+    with pytest.raises(ValueError, match="`output` must be one of .* for regression; got 'temp"):
+        sp.recalibrate(model, validation, output="temperature")
+    with pytest.raises(ValueError, match="`reconstruction` must be one of .*; got 'linear'"):
+        sp.recalibrate(model, validation, reconstruction="linear")
+    with pytest.raises(ValueError, match="`masks` must be one of .*; got 'all'"):
+        sp.recalibrate(model, validation, masks="all")
+    with pytest.raises(ValueError, match="`validation` has no targets"):
+        sp.recalibrate(model, validation.replace(target=None))
+    with pytest.raises(ValueError, match="The model is not fitted: call `sp.fit"):
+        sp.recalibrate(sp.SURE(model.backbone), validation)
+    with pytest.raises(ValueError, match="A calibrated model is not trained"):
+        sp.fit(sp.recalibrate(model, validation), validation)
