@@ -3,7 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test test-fast lint format notebooks bench clean
+PYTHON312 ?= python3.12
+
+.PHONY: demo test test-fast test-arviz lint format notebooks bench clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -19,6 +21,12 @@ test: $(VENV)/installed  ## the whole test suite
 
 test-fast: $(VENV)/installed  ## without the slow tests
 	$(RUN) -m pytest -n 2 -m "not slow"
+
+test-arviz:  ## the ArviZ export beside ArviZ 1.x, which needs Python 3.12 (and no torch)
+	$(PYTHON312) -m venv $(VENV)-arviz
+	$(VENV)-arviz/bin/pip install --quiet "arviz>=1" netcdf4 scipy jaxtyping matplotlib pytest
+	$(VENV)-arviz/bin/python -m pytest --noconftest -c /dev/null --rootdir . -W error \
+		tests/diagnostics/test_groups.py tests/diagnostics/test_adapter.py tests/diagnostics/test_pit.py
 
 lint: $(VENV)/installed  ## formatter, linter, types
 	$(RUN) -m ruff format --check .
@@ -36,4 +44,4 @@ bench: $(VENV)/installed  ## ratios against peers in one run, JSON under benchma
 	$(RUN) -m benchmarks
 
 clean:
-	rm -rf $(VENV) report build *.egg-info
+	rm -rf $(VENV) $(VENV)-arviz report build *.egg-info

@@ -320,7 +320,7 @@ nll.set_axis(pd.Index(NUM_HIDDEN, name="hidden")).round(3)
 # %%
 idata = sp.to_arviz(prediction, gappy, num_draws=400)
 print(idata)
-idata["constant_data"]["variance"].mean("sample").to_pandas().round(2)
+idata["constant_data"]["variance"].mean("row").to_pandas().round(2)
 
 # %% [markdown]
 # ## 13. What was claimed

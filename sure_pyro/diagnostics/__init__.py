@@ -1,5 +1,6 @@
 """From results to the tools of others: ArviZ."""
 
 from sure_pyro.diagnostics.arviz import to_arviz
+from sure_pyro.diagnostics.pit import predictive_pit
 
-__all__ = ["to_arviz"]
+__all__ = ["to_arviz", "predictive_pit"]

@@ -1,47 +1,52 @@
 """A prediction as an ArviZ object, for `az.summary`, `az.plot_ppc`, `az.loo` and `az.compare`.
 
-========================  ======================================================================
-group                     content
-========================  ======================================================================
-``posterior``             ``mu`` (chain, draw, sample, output) in units of the target, or ``logit``
-                          (chain, draw, sample, class): draws given what is visible. They have not
-                          seen the target.
-``posterior_predictive``  ``y``: targets from the predictive distribution
-``observed_data``         ``y``, where the batch has targets
-``log_likelihood``        ``y`` (chain, draw, sample): log-likelihood at draws that *have* seen
-                          the target, as leave-one-out needs them (`sure_pyro.diagnostics.draws`)
-``constant_data``         ``available`` (sample, modality); ``variance`` by source; ``probability``;
-                          ``log_predictive``, the log score of the prediction without any draws
-========================  ======================================================================
-
-With these, ``az.loo(idata).elpd_loo`` estimates ``log_predictive.sum()``, and `az.compare` ranks
+The groups and their dimensions are described in `sure_pyro.diagnostics.groups`. With them,
+``az.loo(idata).elpd_loo`` estimates ``constant_data.log_predictive.sum()``, and `az.compare` ranks
 models by the log score of what they said before they saw the target. For regression both agree up
 to Monte Carlo error. For classes the draws treat the logits as Gaussian and independent, while
 ``probability`` is what the road made of them; expect a few per cent between the two.
 ``p_loo`` counts no parameters here: every row has its own unknown latents, and none are shared.
 
-ArviZ 0.x (Python 3.11) has `InferenceData`, 1.x an xarray `DataTree`: see `as_arviz`.
+ArviZ 0.x (Python 3.11) has `InferenceData`, 1.x an xarray `DataTree`: see
+`sure_pyro.diagnostics.adapter`.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-import xarray as xr
 from torch import Tensor
 
 from sure_pyro.data import Batch
-from sure_pyro.diagnostics import draws as drawn
+from sure_pyro.diagnostics.adapter import as_arviz
+from sure_pyro.diagnostics.groups import Arrays, check_draws, groups
 from sure_pyro.models import Prediction
 
-CHAINS = 4
-"""Draws are independent; they are laid out in chains because ArviZ compares chains."""
+MOST_NUMBERS = 2**24
+"""Latents or weights whose draws are more numbers than this are left out unless asked for by name:
+64 MiB of memory, and minutes of `az.summary`."""
 
 
-def to_arviz(prediction: Prediction, batch: Batch, *, num_draws: int = 1000, seed: int = 0) -> Any:
+@runtime_checkable
+class WeightGuide(Protocol):
+    """What gives draws of weights: a guide of `sure_pyro.guides`."""
+
+    def sample(self, seed: int) -> Mapping[str, Tensor]:
+        """One draw: a tensor for the name of each weight."""
+
+
+def to_arviz(
+    prediction: Prediction,
+    batch: Batch,
+    *,
+    num_draws: int = 1000,
+    seed: int = 0,
+    latents: bool | Sequence[str] = True,
+    weights: WeightGuide | Mapping[str, Tensor | np.ndarray] | None = None,
+) -> Any:
     """Export a prediction.
 
     Parameters
@@ -51,8 +56,14 @@ def to_arviz(prediction: Prediction, batch: Batch, *, num_draws: int = 1000, see
     batch : Batch
         What was predicted, B rows; with targets for `observed_data` and `log_likelihood`.
     num_draws : int
-        In all, laid out in 4 chains; a multiple of 4.
+        S, in all, laid out in 4 chains; a multiple of 4.
     seed : int
+    latents : bool or sequence of str
+        Whether the posterior holds the latents that were missing, or of which modalities. What
+        would be more than 2^24 numbers is left out with a warning, unless it is asked for by name.
+    weights : guide or mapping of str to array, optional
+        For the posterior: a guide over weights, such as ``model.weights``, whose ``sample(seed)``
+        is called S times; or draws by name, each (S, ...).
 
     Returns
     -------
@@ -62,43 +73,32 @@ def to_arviz(prediction: Prediction, batch: Batch, *, num_draws: int = 1000, see
     Raises
     ------
     ValueError
-        If the rows of `prediction` and `batch` differ in number or in what is available, or
-        `num_draws` is no positive multiple of 4.
+        If the rows of `prediction` and `batch` differ in number or in what is available, if
+        `num_draws` is no positive multiple of 4, if `latents` names no modality of the prediction,
+        or if `weights` holds another number of draws.
+    TypeError
+        If `weights` is neither a mapping nor a guide.
     """
-    _check(prediction, batch, num_draws)
-    rng = np.random.default_rng(seed)
-    name = "mu" if prediction.task == "regression" else "logit"
-    posterior, predictive = _draws(prediction, num_draws, rng)
-    groups = {
-        "posterior": xr.Dataset({name: _chains(posterior, "output")}),
-        "posterior_predictive": xr.Dataset({"y": _chains(predictive, "output")}),
-    }
-    if batch.target is not None:
-        y = _target(prediction, batch)
-        dims = ("sample", "output")[: y.ndim]
-        log_likelihood = drawn.seen(*_parts(prediction), y, prediction.task, num_draws, rng)
-        groups["log_likelihood"] = xr.Dataset({"y": _chains(log_likelihood, "output")})
-        groups["observed_data"] = xr.Dataset({"y": (dims, y)})
-        score = _log_predictive(prediction, y)
-        groups["constant_data"] = _constant(prediction).assign(log_predictive=(dims, score))
-    else:
-        groups["constant_data"] = _constant(prediction)
-    return as_arviz({name: _labelled(group, prediction) for name, group in groups.items()})
+    check_draws(num_draws, {})
+    _check_rows(prediction, batch)
+    arrays = Arrays(
+        mean=_numpy(prediction.mean),
+        variance={source: _numpy(v) for source, v in prediction.variance.items()},
+        available=prediction.available.cpu().numpy(),
+        modalities=prediction.modalities,
+        outputs=prediction.outputs,
+        mask_pattern=prediction.mask_pattern,
+        task=prediction.task,
+        road=prediction.roads[0],
+        probability=_probability(prediction),
+        target=_target(prediction, batch),
+        latents=_latents(prediction, latents, num_draws),
+        weights=_weights(weights, num_draws, seed),
+    )
+    return as_arviz(groups(arrays, num_draws, seed))
 
 
-def as_arviz(groups: Mapping[str, xr.Dataset]) -> Any:
-    """Groups as the object of the installed ArviZ: `InferenceData` (0.x) or `DataTree` (1.x)."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # ArviZ 0.23 announces 1.0 at import
-        import arviz
-    if hasattr(arviz, "InferenceData"):
-        return arviz.InferenceData(**dict(groups))  # type: ignore[arg-type]
-    return xr.DataTree.from_dict({f"/{name}": group for name, group in groups.items()})
-
-
-def _check(prediction: Prediction, batch: Batch, num_draws: int) -> None:
-    if num_draws < CHAINS or num_draws % CHAINS:
-        raise ValueError(f"`num_draws` must be a positive multiple of {CHAINS}; got {num_draws}.")
+def _check_rows(prediction: Prediction, batch: Batch) -> None:
     theirs, ours = tuple(batch.available.shape), tuple(prediction.available.shape)
     if theirs != ours or not bool((batch.available.cpu() == prediction.available.cpu()).all()):
         raise ValueError(
@@ -107,36 +107,14 @@ def _check(prediction: Prediction, batch: Batch, num_draws: int) -> None:
         )
 
 
-def _parts(p: Prediction) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean, variance that comes from what is missing, and the head's own, each (B, C)."""
-    head, total = _numpy(p.variance["head"]), _numpy(p.total)
-    return _numpy(p.mean), (total - head).clip(min=0), head
-
-
 def _probability(p: Prediction) -> np.ndarray | None:
     return _numpy(p.probabilities[p.roads[0]]) if p.probabilities else None
 
 
-def _draws(p: Prediction, num_draws: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-    mean, missing, head = _parts(p)
-    outputs = drawn.unseen(mean, missing, num_draws, rng)
-    return outputs, drawn.targets(_probability(p), mean, missing + head, p.task, num_draws, rng)
-
-
-def _log_predictive(p: Prediction, y: np.ndarray) -> np.ndarray:
-    """Log density or probability of the target under the prediction itself."""
-    q = _probability(p)
-    if q is None:
-        total = _numpy(p.total)
-        return -0.5 * (np.log(2 * np.pi * total) + np.square(y - _numpy(p.mean)) / total)
-    floor = np.finfo(np.float32).eps
-    chosen = q[np.arange(len(y)), y] if p.task == "classification" else np.where(y > 0.5, q, 1 - q)
-    return np.log(chosen.clip(min=floor))
-
-
-def _target(p: Prediction, batch: Batch) -> np.ndarray:
+def _target(p: Prediction, batch: Batch) -> np.ndarray | None:
     """Classes (B,), labels as integers (B, C), or values (B, C)."""
-    assert batch.target is not None
+    if batch.target is None:
+        return None
     y = batch.target.detach().cpu().numpy()
     if p.task == "classification":
         return y
@@ -144,43 +122,63 @@ def _target(p: Prediction, batch: Batch) -> np.ndarray:
     return y.astype(np.int64) if p.task == "multilabel" else y.astype(np.float64)
 
 
-def _constant(p: Prediction) -> xr.Dataset:
-    data = {
-        "available": (("sample", "modality"), p.available.cpu().numpy()),
-        "variance": (
-            ("source", "sample", "output"),
-            np.stack([_numpy(v) for v in p.variance.values()]),
-        ),
-    }
-    if (q := _probability(p)) is not None:
-        data["probability"] = (("sample", "output"), q)
-    return xr.Dataset(data, attrs={"road": p.roads[0], "task": p.task})
+def _latents(
+    p: Prediction, wanted: bool | Sequence[str], num_draws: int
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Location and scale of the modalities whose missing latents are to be drawn."""
+    if wanted is False:
+        return {}
+    names = list(p.reconstruction if wanted is True else wanted)
+    if unknown := [name for name in names if name not in p.reconstruction]:
+        raise ValueError(
+            f"`latents` names {unknown}; the prediction reconstructs {list(p.reconstruction)}."
+        )
+    absent = (~p.available).sum(0).tolist()
+    rows = {name: absent[p.modalities.index(name)] for name in names}
+    numbers = sum(
+        num_draws * rows[n] * p.reconstruction[n].loc[0].numel() for n in names if rows[n]
+    )
+    if wanted is True and _too_many(numbers, "latents", "latents=False"):
+        return {}
+    return {n: (_numpy(p.reconstruction[n].loc), _numpy(p.reconstruction[n].scale)) for n in names}
 
 
-def _chains(x: np.ndarray, last: str) -> tuple[tuple[str, ...], np.ndarray]:
-    """(S, B[, C]) as (chain, draw, sample[, output])."""
-    dims = ("chain", "draw", "sample", last)[: x.ndim + 1]
-    return dims, x.reshape(CHAINS, -1, *x.shape[1:])
+def _weights(
+    weights: WeightGuide | Mapping[str, Tensor | np.ndarray] | None, num_draws: int, seed: int
+) -> dict[str, np.ndarray]:
+    if weights is None:
+        return {}
+    if isinstance(weights, Mapping):
+        found = {name: _plain(draws) for name, draws in weights.items()}
+        check_draws(num_draws, found)
+        return found
+    if not hasattr(weights, "sample"):
+        raise TypeError(
+            "`weights` must be draws by name, or a guide with `sample(seed)`; got "
+            f"{type(weights).__name__}."
+        )
+    first = weights.sample(seed)
+    if _too_many(num_draws * sum(w.numel() for w in first.values()), "weights", "weights=None"):
+        return {}
+    draws = [first, *(weights.sample(seed + k) for k in range(1, num_draws))]
+    return {name: np.stack([_plain(draw[name]) for draw in draws]) for name in first}
 
 
-def _labelled(group: xr.Dataset, p: Prediction) -> xr.Dataset:
-    """Coordinates, with the outputs of a classification named ``class``."""
-    outputs = "output" if p.task == "regression" else "class"
-    if "output" in group.dims and outputs != "output":
-        group = group.rename_dims(output=outputs)
-    values = {
-        "chain": np.arange(CHAINS),
-        "draw": np.arange(group.sizes.get("draw", 0)),
-        "sample": np.arange(len(p.available)),
-        outputs: list(p.outputs),
-        "modality": list(p.modalities),
-        "source": list(p.variance),
-    }
-    coords: dict[str, Any] = {str(dim): values[str(dim)] for dim in group.dims}
-    if "sample" in group.dims:
-        coords["mask_pattern"] = ("sample", p.mask_pattern.astype(str))
-    return group.assign_coords(coords)
+def _too_many(numbers: int, what: str, silence: str) -> bool:
+    if numbers <= MOST_NUMBERS:
+        return False
+    warnings.warn(
+        f"The draws of the {what} would be {numbers:,} numbers, more than {MOST_NUMBERS:,}: they "
+        f"are left out. Export fewer rows or draws, or name what you want; `{silence}` leaves them "
+        "out without this warning.",
+        stacklevel=4,
+    )
+    return True
+
+
+def _plain(x: Tensor | np.ndarray) -> np.ndarray:
+    return x.detach().cpu().numpy() if isinstance(x, Tensor) else np.asarray(x)
 
 
 def _numpy(x: Tensor) -> np.ndarray:
-    return x.detach().cpu().numpy().astype(np.float64)
+    return _plain(x).astype(np.float64)

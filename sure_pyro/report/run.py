@@ -98,9 +98,9 @@ def _write_data(study: Study, out: Path) -> None:
     rows = study.masked.mixed()
     model = study.models[study.settings.main].model
     batch = study.masked.batch[rows]
-    idata = to_arviz(
-        model.predict(batch, "taylor"), batch, num_draws=ARVIZ_DRAWS, seed=study.settings.seed
-    )
+    prediction, seed = model.predict(batch, "taylor"), study.settings.seed
+    # Without the latents, which would be most of the file.
+    idata = to_arviz(prediction, batch, num_draws=ARVIZ_DRAWS, seed=seed, latents=False)
     with replacing(out / "report.nc") as path:
         idata.to_netcdf(str(path))
 

@@ -1,40 +1,16 @@
-import warnings
+"""The door: from a prediction and its batch to what ArviZ works with, and from a real model."""
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 
+import sure_pyro as sp
 from sure_pyro.diagnostics import arviz as module
 from sure_pyro.diagnostics import to_arviz
+from sure_pyro.models.reconstructor import LocScale
 from tests.diagnostics.conftest import prediction
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", FutureWarning)  # ArviZ 0.23 announces 1.0 at import
-    az = pytest.importorskip("arviz")
-
-DRAWS = 1000
-of_arviz = pytest.mark.filterwarnings("ignore:.*deprecated")  # its own use of matplotlib, pandas
-
-
-def exported(task, **options):
-    result, batch = prediction(task, **options)
-    return to_arviz(result, batch, num_draws=DRAWS)
-
-
-def test_groups_dimensions_and_coordinates(task):
-    idata = exported(task)
-    name, outputs = ("mu", "output") if task == "regression" else ("logit", "class")
-    drawn = idata.posterior[name]
-    assert drawn.dims == ("chain", "draw", "sample", outputs)
-    assert drawn.sizes["chain"] * drawn.sizes["draw"] == DRAWS
-    assert list(drawn[outputs].values) == ["y0", "y1", "y2"]
-    assert list(drawn.mask_pattern.values[:2]) == ["audio", "text+audio"]
-    assert idata.constant_data.variance.dims == ("source", "sample", outputs)
-    assert list(idata.constant_data.modality.values) == ["text", "audio"]
-    same = ("sample",) if task == "classification" else ("sample", outputs)
-    assert idata.observed_data.y.dims == same
-    assert idata.log_likelihood.y.dims == ("chain", "draw", *same)
-    assert idata.posterior_predictive.y.dims == ("chain", "draw", *same)
+from tests.diagnostics.plain import az
 
 
 def test_posterior_is_the_propagated_variance_and_has_not_seen_the_target():
@@ -49,26 +25,22 @@ def test_posterior_is_the_propagated_variance_and_has_not_seen_the_target():
     )
 
 
-def test_predictive_is_the_prediction():
-    result, batch = prediction("classification")
-    y = to_arviz(result, batch, num_draws=4000).posterior_predictive.y.values.reshape(4000, -1)
-    share = (y[..., None] == np.arange(3)).mean(0)
-    # Five standard errors at p = 1/2 over 4,000 draws; 120 shares.
-    np.testing.assert_allclose(share, result.probabilities["taylor"].numpy(), atol=0.04)
-
-
-def test_leave_one_out_is_the_log_score_of_the_prediction(task):
-    idata = exported(task, B=120)
-    loo = az.loo(idata, pointwise=True)
-    score = float(idata.constant_data.log_predictive.sum())
-    # Regression agrees up to draws; classes up to the softmax of Gaussian logits (2 %).
-    assert loo.elpd_loo == pytest.approx(score, rel=0.01 if task == "regression" else 0.03)
-    assert not loo.warning
+def test_values_and_names_are_those_of_the_prediction(task):
+    result, batch = prediction(task)
+    idata = to_arviz(result, batch, num_draws=8)
+    constant = idata.constant_data
+    np.testing.assert_array_equal(constant.available, result.available)
+    np.testing.assert_array_equal(constant.variance.sel(source="text"), result.variance["text"])
+    np.testing.assert_array_equal(constant.mask_pattern, result.mask_pattern)
+    assert constant.attrs == {"road": "taylor", "task": task}
+    if task != "regression":
+        np.testing.assert_array_equal(constant.probability, result.probabilities["taylor"])
+    assert np.array_equal(idata.observed_data.y, batch.target)
 
 
 def test_pareto_k_is_the_share_of_the_draws():
     result, batch = prediction("regression", B=200, C=1)
-    loo = az.loo(to_arviz(result, batch, num_draws=4000), pointwise=True)
+    loo = az.loo(to_arviz(result, batch, num_draws=4000, latents=False), pointwise=True)
     missing, head = (result.variance[s].numpy()[:, 0] for s in ("text", "head"))
     share = np.clip(missing / (missing + head), 0.02, 0.1)
     found = loo.pareto_k.values.reshape(-1)
@@ -77,63 +49,74 @@ def test_pareto_k_is_the_share_of_the_draws():
     assert found[1::2].mean() < 0.1
 
 
-@of_arviz
-def test_summary_and_plots_run(task):
-    import matplotlib.pyplot as plt
+def test_a_prediction_of_sure(tmp_path):
+    """Every road of a fitted model, with the latents that it reconstructed."""
+    data = sp.load("linnerud")
+    model = sp.SURE(sp.MLPBackbone.for_data(data, latent_size=2, seed=0)).initialize(data)
+    gappy = sp.missing.hide_exactly(data, k=1, seed=0)
+    for road in ("taylor", "sampling", "none"):
+        idata = to_arviz(model.predict(gappy, road, num_samples=50), gappy, num_draws=40)
+        assert idata.constant_data.attrs["road"] == road
+        for i, name in enumerate(data.modalities):
+            rows = np.flatnonzero(~gappy.available[:, i].numpy())
+            assert list(idata.posterior[f"z_{name}_row"].values) == list(rows)
 
-    idata = exported(task, B=8)
-    assert len(az.summary(idata.posterior.isel(sample=slice(0, 8, 2)))) == 4 * 3
-    az.plot_ppc(idata, num_pp_samples=10)
-    plt.close("all")
+
+class Guide:
+    """Two weights, normal with mean 3."""
+
+    def sample(self, seed):
+        generator = torch.Generator().manual_seed(seed)
+        return {"head.mean.bias": 3 + torch.randn(2, generator=generator)}
 
 
-@of_arviz
-def test_models_are_compared_by_their_log_score():
-    good, batch = prediction("regression", B=100)
-    off = good.moments["taylor"].affine(1.0, 2.0)
-    bad = type(good)({"taylor": off}, *list(vars(good).values())[1:])
-    ranks = az.compare(
-        {n: to_arviz(p, batch, num_draws=DRAWS) for n, p in (("good", good), ("bad", bad))}
+def test_weights_come_from_a_guide_or_as_they_are():
+    result, batch = prediction("regression", B=4)
+    drawn = to_arviz(result, batch, num_draws=400, weights=Guide()).posterior["head.mean.bias"]
+    # Five standard errors of a mean over 400 draws; two weights.
+    np.testing.assert_allclose(drawn.mean(("chain", "draw")), 3, atol=5 / np.sqrt(400))
+    given = {"w": torch.arange(8.0)}
+    assert to_arviz(result, batch, num_draws=8, weights=given).posterior.w.values.sum() == 28
+
+
+def with_latents(result, B):
+    wide = torch.zeros(B, 1, 3)
+    return type(result)(
+        **{**vars(result), "reconstruction": dict.fromkeys(("text", "audio"), LocScale(wide, wide))}
     )
-    assert list(ranks.index) == ["good", "bad"]
 
 
-def test_netcdf_round_trip(task, tmp_path):
-    idata = exported(task)
-    idata.to_netcdf(str(tmp_path / "report.nc"))
-    back = az.from_netcdf(str(tmp_path / "report.nc"))
-    for group in ("posterior", "posterior_predictive", "log_likelihood", "observed_data",
-                  "constant_data"):  # fmt: skip
-        xr.testing.assert_equal(back[group].load(), idata[group])
-    assert back.constant_data.attrs["road"] == "taylor"
+def test_latents_can_be_chosen():
+    result, batch = prediction("regression")
+    result = with_latents(result, 40)
+
+    def names(**options):
+        return set(to_arviz(result, batch, num_draws=8, **options).posterior.data_vars)
+
+    assert names() == {"mu", "z_text"}  # audio was recorded in every row
+    assert names(latents=False) == {"mu"}
+    assert names(latents=["audio"]) == {"mu"}
+    assert names(latents=["text"]) == {"mu", "z_text"}
 
 
-def test_the_same_seed_gives_the_same_draws():
-    result, batch = prediction("classification")
-    a, b, c = (to_arviz(result, batch, num_draws=8, seed=s) for s in (1, 1, 2))
-    xr.testing.assert_equal(a.log_likelihood, b.log_likelihood)
-    assert not a.posterior.equals(c.posterior)
+def test_too_many_numbers_are_left_out_with_a_warning(monkeypatch):
+    result, batch = prediction("regression")
+    result = with_latents(result, 40)
+    monkeypatch.setattr(module, "MOST_NUMBERS", 8 * 20 * 3 - 1)  # draws, rows without text, entries
+    with pytest.warns(
+        UserWarning, match="draws of the latents would be 480 numbers, more than 479"
+    ):
+        assert "z_text" not in to_arviz(result, batch, num_draws=8).posterior
+    assert "z_text" in to_arviz(result, batch, num_draws=8, latents=["text"]).posterior
+    with pytest.warns(UserWarning, match="draws of the weights would be 8,000 numbers"):
+        to_arviz(result, batch, num_draws=4000, latents=False, weights=Guide())
 
 
 def test_without_targets_there_is_no_likelihood():
     result, batch = prediction("regression")
     idata = to_arviz(result, batch.replace(target=None, task=None), num_draws=8)
-    assert set(idata.groups()) == {"posterior", "posterior_predictive", "constant_data"}
-
-
-def test_newer_arviz_gets_a_data_tree(monkeypatch):
-    monkeypatch.delattr(az, "InferenceData")
-    result, batch = prediction("regression")
-    tree = to_arviz(result, batch, num_draws=8)
-    assert isinstance(tree, xr.DataTree)
-    assert set(tree.children) >= {"posterior", "log_likelihood", "observed_data"}
-    assert tree["posterior"]["mu"].dims == ("chain", "draw", "sample", "output")
-
-
-def test_the_import_of_arviz_does_not_warn():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        module.as_arviz({"observed_data": xr.Dataset({"y": ("sample", [1.0])})})
+    assert "log_likelihood" not in idata
+    assert "posterior_predictive" in idata
 
 
 def test_errors():
@@ -145,3 +128,9 @@ def test_errors():
     other = batch[[*range(1, 40), 0]]
     with pytest.raises(ValueError, match="with other modalities missing"):
         to_arviz(result, other)
+    with pytest.raises(ValueError, match=r"`latents` names \['video'\]; the prediction.*\[\]"):
+        to_arviz(result, batch, latents=["video"])
+    with pytest.raises(
+        ValueError, match=r"`weights\['w'\]` needs one draw for each of the 8 draws"
+    ):
+        to_arviz(result, batch, num_draws=8, weights={"w": torch.zeros(3, 2)})
