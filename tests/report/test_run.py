@@ -65,7 +65,7 @@ def test_the_arviz_file_is_complete(out, study):
     import xarray as xr
 
     with xr.open_dataset(out / "report.nc", group="observed_data") as observed:
-        assert observed.sizes["sample"] == len(study.parts.test)
+        assert observed.sizes["row"] == len(study.parts.test)
 
 
 def test_the_whole_road_on_some_digits(tmp_path):
