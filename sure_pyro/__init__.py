@@ -17,6 +17,7 @@ from sure_pyro import (
     training,
 )
 from sure_pyro.calibrated import CalibratedSURE, recalibrate
+from sure_pyro.compare import Recipe, compare
 from sure_pyro.data import (
     Batch,
     EvaluationMasks,
@@ -43,7 +44,7 @@ __all__ = [
     "resolve_partial", "synthetic", "EvaluationMasks", "save_masks", "load_masks",
     "Backbone", "MLPBackbone", "TransformerBackbone", "pretrain", "SURE", "Prediction",
     "CorrelationELBO", "fit", "TrainingDiverged", "to_arviz",
-    "recalibrate", "CalibratedSURE",
+    "recalibrate", "CalibratedSURE", "compare", "Recipe",
     "data", "models", "guides", "objectives", "training", "propagation", "calibration",
     "calibrated", "diagnostics", "plots",
 ]  # fmt: skip

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, Shaped
 
 from sure_pyro.data import missing
 from sure_pyro.data.batch import Batch
@@ -38,6 +38,8 @@ class MaskedRows:
     row : ndarray of int, shape (N,)
         Number of the row in `complete`.
     seed : int
+    names : ndarray of str, shape (N,), optional
+        Name of each row's mask, where masks have names.
     """
 
     complete: Batch
@@ -45,6 +47,7 @@ class MaskedRows:
     hidden: Int[np.ndarray, " N"]
     row: Int[np.ndarray, " N"]
     seed: int
+    names: Shaped[np.ndarray, " N"] | None = None
 
     @property
     def pattern(self) -> np.ndarray:

@@ -1,0 +1,92 @@
+"""The rows of a comparison: one or several datasets, cut by seed into three parts."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sure_pyro.compare.identity import of_batch
+from sure_pyro.data import Batch, load, load_npz, resolve_partial
+
+Cut = Callable[[int], tuple[Batch, Batch, Batch]]
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Training, validation and test rows of one dataset and seed."""
+
+    train: Batch
+    validation: Batch
+    test: Batch
+
+    @property
+    def identity(self) -> list[str]:
+        """What tells these rows from others."""
+        return [of_batch(part) for part in (self.train, self.validation, self.test)]
+
+
+def resolve_data(data: Any) -> dict[str, Cut]:
+    """Names of the datasets, and how each is cut by a seed.
+
+    Parameters
+    ----------
+    data : Batch, tuple of three Batch, str, Path, Callable, or a mapping of names to these
+        See `sure_pyro.compare`.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these.
+    """
+    if isinstance(data, Mapping):
+        if not data:
+            raise ValueError("`data` is an empty mapping: name at least one dataset.")
+        return {str(name): _cut(given) for name, given in data.items()}
+    if isinstance(data, str | Path) and Path(data).suffix == ".npz":
+        return {Path(data).stem: _cut(data)}
+    return {data if isinstance(data, str) else "data": _cut(data)}
+
+
+def rows(cut: Cut, name: str, seed: int) -> Rows:
+    """Cut a dataset, and check that it can be compared on.
+
+    Raises
+    ------
+    ValueError
+        If targets are lacking, or there are fewer than two modalities.
+    """
+    parts = Rows(*cut(seed))
+    for part in (parts.train, parts.validation, parts.test):
+        if part.target is None:
+            raise ValueError(f"{name!r} has no targets, so there is no task to compare on.")
+    if len(parts.test.modalities) < 2:
+        raise ValueError(
+            f"A comparison needs at least two modalities; {name!r} has {parts.test.modalities}."
+        )
+    return parts
+
+
+def _split(batch: Batch, seed: int) -> tuple[Batch, Batch, Batch]:
+    train, validation, test = batch.split(seed=seed)
+    return train, validation, test
+
+
+def _cut(given: Any) -> Cut:
+    if isinstance(given, str | Path):
+        batch = load_npz(given) if Path(given).suffix == ".npz" else load(str(given))
+        given = resolve_partial(batch, "absent")
+    if isinstance(given, Batch):
+        return functools.partial(_split, given)
+    if isinstance(given, tuple | list) and len(given) == 3:
+        train, validation, test = given
+        return lambda seed: (train, validation, test)
+    if callable(given):
+        return given
+    raise ValueError(
+        "`data` must be a name, a path of an .npz file, a Batch, (train, validation, test), a "
+        f"function of the seed that returns these three, or a mapping of names to such; got "
+        f"{type(given).__name__}."
+    )
