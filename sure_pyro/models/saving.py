@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from sure_pyro.models.backbone import Backbone
 from sure_pyro.models.latents import LatentSpace
 from sure_pyro.models.small import MLPBackbone, TransformerBackbone
+from sure_pyro.models.weights import WEIGHT_POSTERIORS, WeightPosterior
 
 if TYPE_CHECKING:
     from sure_pyro.models.sure import SURE
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 SMALL_BACKBONES = {cls.__name__: cls for cls in (MLPBackbone, TransformerBackbone)}
 PARTS = ("space", "reconstructor", "head")
+POSTERIOR = "posterior."  # what names of the tensors of a posterior of the weights start with
 
 
 def save(model: "SURE", path: str | Path) -> None:
@@ -46,6 +48,7 @@ def load(model_class: type["SURE"], path: str | Path, backbone: Backbone | None)
     model.class_names = tuple(config["class_names"]) if config["class_names"] else None
     for part in PARTS:
         _load_part(getattr(model, part), tensors, f"{part}.")
+    model.weights = _posterior(config.get("weights"), tensors)
     return model.eval()
 
 
@@ -55,7 +58,18 @@ def _tensors(model: "SURE") -> dict[str, Tensor]:
         for name, value in getattr(model, part).state_dict().items():
             for key, tensor in _flat(f"{part}.{name}", value):
                 tensors[key] = tensor.detach().cpu().contiguous().clone()
+    if model.weights is not None:
+        for name, tensor in model.weights.tensors().items():
+            tensors[f"{POSTERIOR}{name}"] = tensor.detach().cpu().contiguous().clone()
     return tensors
+
+
+def _posterior(config: dict | None, tensors: dict[str, Tensor]) -> WeightPosterior | None:
+    """Posterior of the weights, of the class that its own name says."""
+    if config is None:
+        return None
+    own = {k.removeprefix(POSTERIOR): t for k, t in tensors.items() if k.startswith(POSTERIOR)}
+    return WEIGHT_POSTERIORS[config["kind"]].restore(config, own)
 
 
 def _flat(name: str, value):
@@ -95,6 +109,7 @@ def _config(model: "SURE") -> dict:
         "width": model.head.mean.in_features,
         "num_outputs": model.head.mean.out_features,
         "class_names": model.class_names,
+        "weights": model.weights.config() if model.weights is not None else None,
     }
 
 

@@ -24,8 +24,10 @@ from sure_pyro.models.pairwise import PairwiseReconstructor
 from sure_pyro.models.prediction import Prediction
 from sure_pyro.models.program import sample_latents, sample_target
 from sure_pyro.models.reconstructor import LocalPyroModule, LocScale, Reconstructor
+from sure_pyro.models.roads import take_roads
 from sure_pyro.models.task import num_outputs, target_of
-from sure_pyro.propagation import Moments, sampling, taylor
+from sure_pyro.models.weights import WeightPosterior
+from sure_pyro.propagation import Moments, taylor
 
 RECONSTRUCTORS: dict[str, type[Reconstructor]] = {
     "masked": MaskedReconstructor,
@@ -81,6 +83,7 @@ class SURE(LocalPyroModule):
             "reconstructor_options": dict(reconstructor_options or {}),
         }
         self.class_names: tuple[str, ...] | None = None
+        self.weights: WeightPosterior | None = None
 
     # -- construction -----------------------------------------------------------------------------
 
@@ -248,6 +251,7 @@ class SURE(LocalPyroModule):
         propagate: str = "taylor",
         *,
         num_samples: int = 1000,
+        num_weights: int = 30,
         seed: int = 0,
     ) -> Prediction:
         """Predict, and say how unsure the prediction is and because of what.
@@ -261,8 +265,12 @@ class SURE(LocalPyroModule):
             not at all (the point prediction with the head's own variance).
         num_samples : int
             Of the sampling road.
+        num_weights : int
+            Draws of the weights, where a guide was fitted over them (``sp.fit(..., guide=...)``):
+            the source ``"weights"`` of equation 8, by equation 10. With 0 the weights are taken
+            as known.
         seed : int
-            Of the sampling road; the same seed gives the same result.
+            Of both kinds of draws; the same seed gives the same result.
 
         Returns
         -------
@@ -271,24 +279,18 @@ class SURE(LocalPyroModule):
         Raises
         ------
         ValueError
-            If the model is not fitted, the modalities differ from the model's, or `propagate` is
-            none of the choices.
+            If the model is not fitted, the modalities differ from the model's, `propagate` is
+            none of the choices, or `num_weights` is negative.
         """
         self._require_initialized()
         _check_choice("propagate", propagate, ("taylor", "sampling", "both", "none"))
+        if num_weights < 0:
+            raise ValueError(f"`num_weights` must not be negative; got {num_weights}.")
         mode, _ = self.training, self.eval()
         try:
             latents = self.encode(batch)
-            visible = latents.available
-            reconstruction = self.reconstruct(latents, visible)
-            problem = self.propagation_problem(latents, visible, reconstruction)
-            moments: dict[str, Moments] = {"none": self._point(problem[0])}
-            if propagate in ("taylor", "both"):
-                moments["taylor"] = taylor(self._in_units, *problem)
-            if propagate in ("sampling", "both"):
-                moments["sampling"] = sampling(
-                    self._in_units_and_probabilities, *problem, num_samples=num_samples, seed=seed
-                )
+            reconstruction = self.reconstruct(latents, latents.available)
+            moments = take_roads(self, latents, propagate, num_samples, num_weights, seed)
         finally:
             self.train(mode)
         return Prediction.collect(self, batch, moments, reconstruction)
@@ -400,6 +402,8 @@ class SURE(LocalPyroModule):
             lines.append(
                 f"  {part}: {kind}, {count:,} parameters, {'trained' if trained else 'frozen'}"
             )
+        if self.weights is not None:
+            lines.append(f"  weights: {self.weights!r}")
         return "\n".join(lines)
 
 

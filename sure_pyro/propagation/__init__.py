@@ -7,6 +7,7 @@ works with any function of a dictionary of tensors whose rows are independent.
 
 from sure_pyro.propagation.check import CrossCheck, assert_agree, cross_check
 from sure_pyro.propagation.covariance import FullCovariance, LowRankCovariance
+from sure_pyro.propagation.mixture import mixture
 from sure_pyro.propagation.moment_matching import moment_matching
 from sure_pyro.propagation.moments import Moments
 from sure_pyro.propagation.noise import Laplace, Normal, StudentT
@@ -22,6 +23,7 @@ __all__ = [
     "sampling",
     "unscented",
     "moment_matching",
+    "mixture",
     "cross_check",
     "assert_agree",
     "CrossCheck",

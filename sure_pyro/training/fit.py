@@ -9,6 +9,7 @@ import torch
 from lightning_fabric import Fabric
 
 from sure_pyro.data import Batch
+from sure_pyro.guides import WeightGuide, weight_guide
 from sure_pyro.models import SURE, Latents
 from sure_pyro.models.latents import hide
 from sure_pyro.objectives import CorrelationELBO, preset
@@ -17,6 +18,7 @@ from sure_pyro.training.checkpoint import read_progress
 from sure_pyro.training.history import History
 from sure_pyro.training.loop import Settings, run_phase
 from sure_pyro.training.steps import HeadStep, JointStep, ReconstructionStep, Step
+from sure_pyro.training.weights import Occasion, fit_guide
 
 PHASES: dict[str, type[Step]] = {
     step.name: step for step in (ReconstructionStep, HeadStep, JointStep)
@@ -37,6 +39,7 @@ def fit(
     *,
     phases: tuple[str, ...] = ("reconstruction", "head"),
     weight: float = DEFAULT_WEIGHT,
+    guide: str | WeightGuide | None = None,
     seed: int = 0,
     epochs: int | None = None,
     batch_size: int | None = None,
@@ -66,6 +69,9 @@ def fit(
         In the order in which they are run.
     weight : float
         Lambda, for the presets.
+    guide : {"map", "mean-field", "low-rank", "laplace", "dropout", "ensemble", "swag"}, optional
+        Or a `WeightGuide`: posterior of the trained weights, fitted after the phases and left in
+        ``model.weights``; `SURE.predict` then adds the source ``"weights"``.
     seed : int
         Of initial weights, mini-batches, masks and dropout. The global generator is left as it was.
     epochs, batch_size, lr : optional
@@ -92,6 +98,7 @@ def fit(
     TrainingDiverged
         If the loss is not finite; the best weights so far are kept.
     """
+    guide = weight_guide(guide) if isinstance(guide, str) else guide
     unknown = [phase for phase in phases if phase not in PHASES]
     if unknown or not phases:
         raise ValueError(f"`phases` must name phases of {list(PHASES)}; got {tuple(phases)}.")
@@ -104,6 +111,7 @@ def fit(
     fabric = fabric or Fabric(accelerator=train.available.device.type, devices=1)
     with _own_randomness(seed):
         model.initialize(train)
+        model.weights = None  # a posterior of other weights than those to come
         latents, held_out = model.encode(train), _repeated(model.encode(validation))
         _check_trainable(latents)
         masks = hide(held_out, torch.Generator().manual_seed(seed))
@@ -120,6 +128,12 @@ def fit(
                     step, latents, held_out, masks, settings, fabric, history,
                     checkpoint=checkpoint, resume=resumed, progress_bar=progress_bar,
                 )  # fmt: skip
+            if guide is not None:
+                changes = _given(epochs=epochs, batch_size=batch_size, lr=lr)
+                fit_guide(guide, Occasion(
+                    model, latents, held_out, masks, lambda: _objective(objective, weight),
+                    fabric, history, seed, changes, progress_bar,
+                ))  # fmt: skip
         except KeyboardInterrupt:
             history.interrupted = True
     model.eval()
@@ -127,7 +141,11 @@ def fit(
 
 
 def _settings(phase: str, **changes) -> Settings:
-    return replace(DEFAULTS[phase], **{k: v for k, v in changes.items() if v is not None})
+    return replace(DEFAULTS[phase], **_given(**changes))
+
+
+def _given(**changes) -> dict:
+    return {k: v for k, v in changes.items() if v is not None}
 
 
 def _objective(objective, weight: float) -> tuple[CorrelationELBO, Handler]:

@@ -115,13 +115,7 @@ class HeadStep(Step):
 
     def forward(self, latents: Latents, visible: Masks) -> Tensor:
         """Loss of a batch."""
-        with torch.no_grad():
-            r = self.model.reconstruct(latents, visible)
-            zt = self.model.fill(latents, visible, {name: x.loc for name, x in r.items()})
-            h = self.model.space.fuse(zt, latents.exists(visible))
-        output = self.model.head(h)
-        if self.total_variance:
-            output = with_propagated(self.model, output, latents, visible, r)
+        output = head_output(self.model, latents, visible, self.total_variance)
         with self.handler():
             loss = self.elbo.differentiable_loss(
                 sample_target, no_guide, self.model.head, output, latents.target
@@ -159,6 +153,18 @@ class JointStep(Step):
 
 def no_guide(*args) -> None:
     """Guide of a program without latent variables."""
+
+
+def head_output(
+    model: SURE, latents: Latents, visible: Masks, total_variance: bool = True
+) -> Output:
+    """What phase 2 scores: the head on reconstructed inputs, whose gradients are the head's own."""
+    with torch.no_grad():
+        r = model.reconstruct(latents, visible)
+        zt = model.fill(latents, visible, {name: x.loc for name, x in r.items()})
+        h = model.space.fuse(zt, latents.exists(visible))
+    output = model.head(h)
+    return with_propagated(model, output, latents, visible, r) if total_variance else output
 
 
 def with_propagated(model: SURE, output: Output, latents: Latents, visible: Masks, r) -> Output:
