@@ -9,12 +9,12 @@ those of the steps, under the same handler.
 from collections.abc import Callable
 
 import torch
-from pyro.poutine.messenger import Messenger
 
 from sure_pyro.guides import WeightGuide, WeightProgram
 from sure_pyro.models import SURE, Latents
 from sure_pyro.models.latents import Masks, hide
 from sure_pyro.models.program import sample_latents, sample_target
+from sure_pyro.objectives.presets import Handler
 from sure_pyro.training.steps import head_output
 
 
@@ -38,7 +38,7 @@ LIKELIHOODS: dict[str, Callable[[SURE, Latents, Masks], None]] = {
 
 
 def weight_program(
-    model: SURE, part: str, guide: WeightGuide, num_rows: int, handler: type[Messenger]
+    model: SURE, part: str, guide: WeightGuide, num_rows: int, handler: Handler
 ) -> WeightProgram:
     """Prior and likelihood of a part of a model, for N rows under masks as in training."""
 

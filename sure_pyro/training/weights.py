@@ -6,13 +6,13 @@ from functools import singledispatch
 
 import torch
 from lightning_fabric import Fabric
-from pyro.poutine.messenger import Messenger
 from torch import Tensor, nn
 
 from sure_pyro.guides import LaplaceGuide, TrainedGuide, WeightGuide, WeightProgram
 from sure_pyro.models import SURE, Latents
 from sure_pyro.models.latents import Masks
 from sure_pyro.objectives import CorrelationELBO
+from sure_pyro.objectives.presets import Handler
 from sure_pyro.training.history import History
 from sure_pyro.training.likelihoods import masked_batches, weight_program
 from sure_pyro.training.loop import Settings, run_phase
@@ -36,7 +36,7 @@ class Occasion:
     train: Latents
     validation: Latents
     masks: Masks
-    objective: Callable[[], tuple[CorrelationELBO, type[Messenger]]]
+    objective: Callable[[], tuple[CorrelationELBO, Handler]]
     fabric: Fabric
     history: History
     seed: int

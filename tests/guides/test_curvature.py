@@ -69,14 +69,30 @@ def test_a_handler_that_changes_the_score_changes_the_information(double):
     torch.testing.assert_close(full_fisher(program, [(x, y)]), J.mT @ J)
 
 
-@pytest.mark.parametrize(("likelihood", "outputs"), [(softmax, 3), (loc_scale, 2)])
+def heavy(fn):
+    def likelihood(net, x, y):
+        loc, log_scale = net(x).unbind(-1)
+        with pyro.plate("rows", len(x)):
+            site = fn(loc.unsqueeze(-1), log_scale.exp().unsqueeze(-1)).to_event(1)
+            pyro.sample("y", site, obs=y.unsqueeze(-1))
+
+    return likelihood
+
+
+laplace = heavy(dist.Laplace)
+student = heavy(lambda loc, scale: dist.StudentT(5.0, loc, scale))
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "outputs"), [(softmax, 3), (loc_scale, 2), (laplace, 2), (student, 2)]
+)
 def test_the_estimated_diagonal_is_that_of_the_full_matrix(double, likelihood, outputs):
-    """800 passes: relative standard error 0.05 (0.06 with the kurtosis here); 5 of them."""
+    """2 batches, 200 passes: relative standard error 0.07, with kurtosis up to 0.1; 4 of them."""
     y = torch.randint(0, 3, (12,)) if outputs == 3 else torch.randn(12)
     _, x, y, program = problem(likelihood, outputs, y)
-    estimated = diagonal_fisher(program, [(x[:4], y[:4]), (x[4:], y[4:])], passes=400, seed=0)
+    estimated = diagonal_fisher(program, [(x[:4], y[:4]), (x[4:], y[4:])], passes=200, seed=0)
     exact = full_fisher(program, [(x, y)]).diagonal()
-    torch.testing.assert_close(estimated, exact, rtol=0.3, atol=1e-6)
+    torch.testing.assert_close(estimated, exact, rtol=0.4, atol=1e-6)
 
 
 def test_the_diagonal_leaves_the_global_generator_alone(double):
