@@ -10,7 +10,14 @@ from torch import Tensor
 
 from sure_pyro.objectives.concordance_correlation import concordance
 from sure_pyro.objectives.correlation import pearson
-from sure_pyro.objectives.pair import observed_sites, scored_numbers, uncertainty_error_pair
+from sure_pyro.objectives.distributed import num_processes, of_all_processes, sum_over_processes
+from sure_pyro.objectives.memory import PairMemory
+from sure_pyro.objectives.pair import (
+    CHOICES,
+    observed_sites,
+    scored_numbers,
+    uncertainty_error_pair,
+)
 from sure_pyro.objectives.rank_correlation import kendall, spearman
 
 Statistic = Callable[[Tensor, Tensor, Tensor | None], Tensor]
@@ -33,6 +40,13 @@ class CorrelationELBO(Trace_ELBO):
     second forward pass is paid. N counts the observed numbers (rows times entries, times the scale
     of a subsampled plate): lambda then means the same for every batch size and width.
 
+    **Data-parallel training.** Where `torch.distributed` is initialised, every process gets the
+    loss of the *global* batch: the correlation of the rows of all processes (the mean of their
+    own correlations is another number), and the sum of the ELBOs over the sum of the N. The
+    average of the processes' gradients, which data-parallel wrappers take, is its gradient. All
+    processes must call it, with the same sites; they may differ in rows. Their ELBOs are added,
+    so with latent variables that all rows share, scale the likelihood as for any mini-batch.
+
     Parameters
     ----------
     weight : float
@@ -48,6 +62,16 @@ class CorrelationELBO(Trace_ELBO):
     detach_error : bool
         Keep gradients out of the errors (default). Otherwise nearly half of the samples lower the
         loss by making a *larger* error.
+    uncertainty : {"variance", "sd"}
+        What u is; see `uncertainty_error_pair`, also for the next two.
+    error : {"squared", "absolute"}
+        What e is. The paper pairs variance with squared error.
+    per : {"row", "entry", "dimension"}
+        Correlate rows, averaged over their entries (default); all entries as if each were a row;
+        or each entry's rows on their own, and average the correlations.
+    memory : int
+        Past pairs kept for each site, which enlarge the sample when batches are small; see
+        `PairMemory`. Only calls with gradients remember. 0 keeps none.
     **options
         Of `pyro.infer.Trace_ELBO`.
 
@@ -61,8 +85,8 @@ class CorrelationELBO(Trace_ELBO):
     Raises
     ------
     ValueError
-        If `weight` is negative, there is no such `statistic`, or a name in `sites` is no observed
-        site of the model.
+        If an argument is not among its choices, or a name in `sites` is no observed site of the
+        model.
 
     Examples
     --------
@@ -90,9 +114,14 @@ class CorrelationELBO(Trace_ELBO):
         sites: Sequence[str] | Mapping[str, float] | None = None,
         schedule: Callable[[float], float] | None = None,
         detach_error: bool = True,
+        uncertainty: str = "variance",
+        error: str = "squared",
+        per: str = "row",
+        memory: int = 0,
         **options,
     ):
         super().__init__(**options)
+        _check_pairing(uncertainty=uncertainty, error=error, per=per)
         if not weight >= 0:
             raise ValueError(f"`weight` (lambda) must be at least 0; got {weight}.")
         self.weight = weight
@@ -100,6 +129,8 @@ class CorrelationELBO(Trace_ELBO):
         self.sites = sites
         self.schedule = schedule
         self.detach_error = detach_error
+        self.pairing = {"uncertainty": uncertainty, "error": error, "per": per}
+        self.memory = _memory(memory, self)
         self.progress = 0.0
         self.terms: dict[str, Tensor] = {}
 
@@ -108,14 +139,24 @@ class CorrelationELBO(Trace_ELBO):
         # Vectorised particles come as one trace, and Pyro divides its loss by their number later.
         particles = self.num_particles if self.vectorize_particles else 1
         N = scored_numbers(model_trace) / particles
+        like = surrogate if isinstance(surrogate, Tensor) else torch.zeros(())
+        if num_processes() > 1:
+            loss, N = sum_over_processes(loss, N, device=like.device)
+        N = max(N, 1.0)
         correlation = particles * self._correlation_loss(model_trace)
-        self.terms["elbo"] = torch.as_tensor(-loss / N / particles).detach()
-        return loss / N + torch_item(correlation), surrogate / N + correlation
+        self.terms["elbo"] = torch.full_like(like, -loss / N / particles, requires_grad=False)
+        surrogate = surrogate / (N / num_processes())  # gradients of the processes are averaged
+        return loss / N + torch_item(correlation), surrogate + correlation
 
     def loss(self, model, guide, *args, **kwargs) -> float:
         """Value of equation 6, without gradients."""
         with torch.no_grad():
             return torch_item(self.differentiable_loss(model, guide, *args, **kwargs))
+
+    def forget(self) -> None:
+        """Empty the memory, as before the training of another model."""
+        if self.memory is not None:
+            self.memory.pairs.clear()
 
     def _correlation_loss(self, model_trace: Trace):
         """Lambda times the sum over sites of w (1 - rho)."""
@@ -123,13 +164,22 @@ class CorrelationELBO(Trace_ELBO):
         factor = self.weight * (self.schedule(self.progress) if self.schedule else 1.0)
         total: Tensor | float = 0.0
         for name, w in self._weights(model_trace).items():
-            u, e, mask = uncertainty_error_pair(model_trace, name, self.detach_error)  # (P, B)
-            rho = torch.stack(
-                [self.statistic(*pair) for pair in zip(u, e, mask, strict=True)]
-            ).mean()
+            rho = self._correlation(model_trace, name)
             self.terms[f"rho/{name}"] = rho.detach()
             total = total + factor * w * (1 - rho)
         return total
+
+    def _correlation(self, model_trace: Trace, name: str) -> Tensor:
+        """Rho of a site: over all processes, and over the memory; the mean over its groups."""
+        pair = uncertainty_error_pair(model_trace, name, self.detach_error, **self.pairing)
+        if num_processes() > 1:
+            pair = of_all_processes(*pair)
+        if self.memory is not None and torch.is_grad_enabled():
+            pair = self.memory.extended(name, *pair)
+        u, e, mask = pair  # (G, n)
+        if len(u) == 1:
+            return self.statistic(u[0], e[0], mask[0])
+        return torch.vmap(self.statistic)(u, e, mask).mean()
 
     def _weights(self, model_trace: Trace) -> dict[str, float]:
         names = observed_sites(model_trace)
@@ -155,3 +205,17 @@ def _statistic(statistic: str | Statistic) -> Statistic:
             f"got {statistic!r}."
         )
     return STATISTICS[statistic]
+
+
+def _check_pairing(**chosen: str) -> None:
+    for argument, value in chosen.items():
+        if value not in CHOICES[argument]:
+            raise ValueError(f"`{argument}` must be one of {CHOICES[argument]}; got {value!r}.")
+
+
+def _memory(size: int, elbo: Trace_ELBO) -> PairMemory | None:
+    if size < 0:
+        raise ValueError(f"`memory` must be at least 0 pairs; got {size}.")
+    if size and elbo.num_particles > 1 and not elbo.vectorize_particles:
+        raise ValueError("`memory` with several particles needs `vectorize_particles=True`.")
+    return PairMemory(size) if size else None

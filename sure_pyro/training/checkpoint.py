@@ -54,6 +54,8 @@ def save_checkpoint(
     tensors |= {f"best/{k}": v for k, v in best.items()}
     for i, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{i}/{k}": torch.as_tensor(v) for k, v in state.items()}
+    if step.elbo.memory is not None:
+        tensors |= {f"memory/{k}": v for k, v in step.elbo.memory.state().items()}
     tensors["random/cpu"] = torch.get_rng_state()
     if torch.cuda.is_available():
         tensors["random/cuda"] = torch.cuda.get_rng_state()
@@ -84,6 +86,8 @@ def load_checkpoint(
         state.setdefault(int(i), {})[name] = value
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
+    if step.elbo.memory is not None:
+        step.elbo.memory.load(_under(tensors, "memory/"))
     torch.set_rng_state(tensors["random/cpu"])
     if "random/cuda" in tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(tensors["random/cuda"])

@@ -42,6 +42,7 @@ class Step(nn.Module, ABC):
         super().__init__()
         self.model = model
         self.elbo = elbo
+        elbo.forget()
         self.handler = handler
         self.guide = ReconstructorGuide()
         self.terms: dict[str, Tensor] = {}
