@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import cast
 
 import pyro
-import pyro.distributions as dist
 from pyro import poutine
 from torch import BoolTensor
 
@@ -31,11 +30,10 @@ class ReconstructorGuide(LocalPyroModule):
         """Sample ``z_<modality>_unobserved`` for every modality that the batch lacks somewhere."""
         missing = latents.missing(visible)
         rows = pyro.plate("rows", len(latents), dim=-2)
-        for name, (loc, scale) in reconstruction.items():
+        for name, r in reconstruction.items():
             available = latents.available[name]
             if bool(available.all()):
                 continue
-            fn = dist.Normal(loc, scale, validate_args=False).to_event(1)
-            tokens = pyro.plate(f"tokens_{name}", loc.shape[1], dim=-1)
+            tokens = pyro.plate(f"tokens_{name}", r.loc.shape[1], dim=-1)
             with rows, tokens, poutine.mask(mask=cast(BoolTensor, missing[name] & ~available)):
-                pyro.sample(f"z_{name}_unobserved", fn)
+                pyro.sample(f"z_{name}_unobserved", r.distribution())

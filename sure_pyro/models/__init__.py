@@ -1,6 +1,7 @@
 """Backbones, reconstructors, heads, and `SURE`, which composes them."""
 
 from sure_pyro.models.backbone import Backbone, Tokens, check_backbone
+from sure_pyro.models.evidence import EvidentialLocScale, NormalInverseGamma
 from sure_pyro.models.heads import BernoulliHead, CategoricalHead, GaussianHead, Head, Output
 from sure_pyro.models.latents import Latents, LatentSpace, hide
 from sure_pyro.models.masked import MaskedReconstructor
@@ -15,6 +16,6 @@ from sure_pyro.models.wrap import WrappedBackbone
 __all__ = [
     "Backbone", "Tokens", "check_backbone", "WrappedBackbone", "MLPBackbone", "TransformerBackbone",
     "pretrain", "Latents", "LatentSpace", "hide", "LocScale", "Reconstructor",
-    "MaskedReconstructor", "PairwiseReconstructor", "Head", "Output", "GaussianHead",
-    "CategoricalHead", "BernoulliHead", "SURE", "Prediction",
+    "EvidentialLocScale", "NormalInverseGamma", "MaskedReconstructor", "PairwiseReconstructor",
+    "Head", "Output", "GaussianHead", "CategoricalHead", "BernoulliHead", "SURE", "Prediction",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from sure_pyro.models.evidence import evidential_loc_scale
 from sure_pyro.models.reconstructor import (
     LocScale,
     Reconstructor,
@@ -34,18 +35,29 @@ class MaskedReconstructor(Reconstructor):
         Of the context and the hidden layers.
     dropout : float
         Between the layers.
+    evidential : bool
+        Give an `EvidentialLocScale`: as from how much evidence location and scale are known. The
+        last layers then have four outputs per entry. For the objective ``"evidential"``.
     """
 
     def __init__(
-        self, shapes: Mapping[str, tuple[int, int]], width: int = 128, dropout: float = 0.1
+        self,
+        shapes: Mapping[str, tuple[int, int]],
+        width: int = 128,
+        dropout: float = 0.1,
+        evidential: bool = False,
     ):
         super().__init__(shapes)
+        self.read = evidential_loc_scale if evidential else loc_scale
+        numbers = 4 if evidential else 2
         self.embeddings = nn.ModuleList(
             nn.Linear(D, width) if L == 1 else TokenPool(L, D, width) for L, D in shapes.values()
         )
         self.absent = nn.Parameter(0.1 * torch.randn(len(shapes), width))
         self.decoders = nn.ModuleList(
-            VectorDecoder(D, width, dropout) if L == 1 else TokenDecoder(L, D, width, dropout)
+            VectorDecoder(numbers * D, width, dropout)
+            if L == 1
+            else TokenDecoder(L, D, numbers * D, width, dropout)
             for L, D in shapes.values()
         )
 
@@ -54,7 +66,7 @@ class MaskedReconstructor(Reconstructor):
         seen = {name: only_visible(z, visible[name]) for name, z in values.items()}
         context = self.context(seen, visible)
         return {
-            name: loc_scale(decoder(context, seen[name], visible[name]))
+            name: self.read(decoder(context, seen[name], visible[name]))
             for name, decoder in zip(self.shapes, self.decoders, strict=True)
         }
 
@@ -97,14 +109,14 @@ class TokenPool(nn.Module):
 class VectorDecoder(nn.Module):
     """Five layers from the context to (mu, sigma) of a vector latent."""
 
-    def __init__(self, D: int, width: int, dropout: float):
+    def __init__(self, num_outputs: int, width: int, dropout: float):
         super().__init__()
         self.network = nn.Sequential(
-            nn.GELU(), nn.Dropout(dropout), fully_connected((*[width] * 5, 2 * D), dropout)
+            nn.GELU(), nn.Dropout(dropout), fully_connected((*[width] * 5, num_outputs), dropout)
         )
 
-    def forward(self, context, own_values, own_visible) -> Float[Tensor, "B 1 two_D"]:
-        """Output for `loc_scale`; a vector that is hidden shows nothing of itself."""
+    def forward(self, context, own_values, own_visible) -> Float[Tensor, "B 1 _"]:
+        """Numbers of each entry; a vector that is hidden shows nothing of itself."""
         return self.network(context).unsqueeze(1)
 
 
@@ -116,18 +128,18 @@ class TokenDecoder(nn.Module):
     wholly absent.
     """
 
-    def __init__(self, L: int, D: int, width: int, dropout: float):
+    def __init__(self, L: int, D: int, num_outputs: int, width: int, dropout: float):
         super().__init__()
         self.position = nn.Parameter(0.1 * torch.randn(L, width))
         self.embed = nn.Linear(D, width)
         self.empty = nn.Parameter(0.1 * torch.randn(width))
         self.attention = nn.MultiheadAttention(width, 4, batch_first=True)
         self.network = nn.Sequential(
-            nn.GELU(), nn.Dropout(dropout), fully_connected((*[width] * 4, 2 * D), dropout)
+            nn.GELU(), nn.Dropout(dropout), fully_connected((*[width] * 4, num_outputs), dropout)
         )
 
-    def forward(self, context, own_values, own_visible) -> Float[Tensor, "B L two_D"]:
-        """Output for `loc_scale`, token by token."""
+    def forward(self, context, own_values, own_visible) -> Float[Tensor, "B L _"]:
+        """Numbers of each entry, token by token."""
         B, L, _ = own_values.shape
         query = context.unsqueeze(1) + self.position  # (B, L, W)
         empty = self.empty.expand(B, 1, -1)

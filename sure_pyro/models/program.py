@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import pyro
-import pyro.distributions as dist
 from pyro import poutine
 from torch import BoolTensor, Tensor
 
@@ -33,14 +32,13 @@ def sample_latents(
     missing = latents.missing(visible)
     rows = pyro.plate("rows", len(latents), dim=-2)
     drawn = {}
-    for name, (loc, scale) in reconstruction.items():
+    for name, r in reconstruction.items():
         z, available = latents.values[name], latents.available[name]
-        tokens = pyro.plate(f"tokens_{name}", loc.shape[1], dim=-1)
-        fn = dist.Normal(loc, scale, validate_args=False).to_event(1)
+        tokens = pyro.plate(f"tokens_{name}", r.loc.shape[1], dim=-1)
         with rows, tokens, poutine.mask(mask=cast(BoolTensor, missing[name])):
             # A batch that lacks nothing needs no latent variable: one site instead of two.
             obs_mask = None if bool(available.all()) else cast(BoolTensor, available)
-            drawn[name] = pyro.sample(f"z_{name}", fn, obs=z, obs_mask=obs_mask)
+            drawn[name] = pyro.sample(f"z_{name}", r.distribution(), obs=z, obs_mask=obs_mask)
     return drawn
 
 

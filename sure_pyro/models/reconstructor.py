@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import pyro
+import pyro.distributions as dist
 import torch
 from jaxtyping import Bool, Float
 from pyro.nn import PyroModule
@@ -26,6 +27,10 @@ class LocScale(NamedTuple):
 
     loc: Float[Tensor, "B L D"]
     scale: Float[Tensor, "B L D"]
+
+    def distribution(self):
+        """Distribution of the latent, equation 2: batch shape (B, L), event shape (D,)."""
+        return dist.Normal(self.loc, self.scale, validate_args=False).to_event(1)
 
 
 class LocalPyroModule(PyroModule):

@@ -52,7 +52,8 @@ class SURE(LocalPyroModule):
     head : {"gaussian", "categorical", "bernoulli", "multilabel"}, optional
         Equation 4; by default the one that fits the task of the data.
     reconstructor_options : dict, optional
-        Keywords of the reconstructor's class, such as ``{"width": 128}``.
+        Keywords of the reconstructor's class, such as ``{"width": 128}``, or
+        ``{"evidential": True}`` for the objective ``"evidential"``.
 
     Notes
     -----

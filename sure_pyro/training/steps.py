@@ -14,6 +14,7 @@ from sure_pyro.guides import ReconstructorGuide
 from sure_pyro.models import SURE, Latents, Output
 from sure_pyro.models.latents import Masks
 from sure_pyro.models.program import sample_latents, sample_target
+from sure_pyro.models.reconstructor import LocScale
 from sure_pyro.objectives import CorrelationELBO
 from sure_pyro.objectives.presets import Handler
 
@@ -170,7 +171,7 @@ def head_output(
 
 def with_propagated(model: SURE, output: Output, latents: Latents, visible: Masks, r) -> Output:
     """Add the propagated variance to the head's, equation 8; as a constant, without gradients."""
-    detached = {name: type(x)(*(t.detach() for t in x)) for name, x in r.items()}
+    detached = {name: LocScale(x.loc.detach(), x.scale.detach()) for name, x in r.items()}
     propagated = model.taylor(latents, visible, detached)
     from_latents = [v for source, v in propagated.sources.items() if source != "head"]
     return Output(output.mean, output.variance + sum(from_latents))

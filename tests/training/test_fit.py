@@ -23,8 +23,9 @@ def make(task="classification", **options):
     return model, train, validation
 
 
-def fit(model, train, validation, **options):
-    return sp.fit(model, train, validation, **{"epochs": 3, "progress_bar": False, **options})
+def fit(model, train, validation, objective="elbo+pcc", **options):
+    options = {"epochs": 3, "progress_bar": False, **options}
+    return sp.fit(model, train, validation, objective, **options)
 
 
 def fingerprint(module):
@@ -123,6 +124,23 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, monkeypatch, after)
     assert history.best == expected.best
     assert fingerprint(model.reconstructor) == fingerprint(straight.reconstructor)
     assert fingerprint(model.head) == fingerprint(straight.head)
+
+
+def test_the_memory_of_the_correlation_is_resumed_and_starts_empty(tmp_path, monkeypatch):
+    objective = sp.CorrelationELBO(0.25, memory=50)
+    straight, train, validation = make()
+    options = {"phases": ("reconstruction",), "batch_size": 10, "epochs": 4}
+    expected = fit(straight, train, validation, objective, **options)
+    assert objective.memory.state()["z_image/u"].shape == (1, 50)
+    model, *_ = make()
+    path = tmp_path / "run.safetensors"
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 2)
+        fit(model, train, validation, objective, checkpoint=path, **options)
+    objective = sp.CorrelationELBO(0.25, memory=50)
+    history = fit(model, train, validation, objective, checkpoint=path, resume=True, **options)
+    assert history.records == expected.records
+    assert fingerprint(model.reconstructor) == fingerprint(straight.reconstructor)
 
 
 def test_an_interrupted_fit_keeps_the_best_weights(monkeypatch, tmp_path):
@@ -235,3 +253,28 @@ def test_learning_rate_falls_to_zero_along_a_cosine():
     assert settings.lr_at(0) == 0.2
     assert settings.lr_at(5) == pytest.approx(0.1)
     assert settings.lr_at(10) == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("name", ["elbo+pcc", "laplace+spearman", "crps", "pinball+kendall"])
+def test_the_epoch_is_chosen_by_a_score_that_sees_the_variance(name):
+    model, train, validation = make()
+    frame = fit(model, train, validation, name).phase("reconstruction")
+    np.testing.assert_allclose(frame["validation/selection"], -frame["validation/elbo"])
+
+
+@pytest.mark.parametrize("name", ["sure", "sure+concordance"])
+def test_the_epoch_is_chosen_by_the_whole_loss_where_the_score_is_blind_to_the_variance(name):
+    model, train, validation = make()
+    frame = fit(model, train, validation, name).phase("reconstruction")
+    np.testing.assert_allclose(frame["validation/selection"], frame["validation/loss"])
+
+
+def test_an_objective_may_come_with_a_handler_of_its_own():
+    from sure_pyro.objectives import CorrelationELBO, StudentTNLL
+
+    losses = []
+    for df in (3.0, 30.0):
+        model, train, validation = make()
+        objective = (CorrelationELBO(0.0), lambda df=df: StudentTNLL(df))
+        losses.append(fit(model, train, validation, objective, epochs=1).records[0])
+    assert losses[0]["train/loss"] != losses[1]["train/loss"]
