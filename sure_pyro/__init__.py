@@ -16,7 +16,14 @@ from sure_pyro import (
     propagation,
     training,
 )
-from sure_pyro.calibrated import CalibratedSURE, recalibrate
+from sure_pyro.calibrated import (
+    CalibratedSURE,
+    Conformal,
+    DeferralPolicy,
+    calibration_table,
+    conformal,
+    recalibrate,
+)
 from sure_pyro.compare import Recipe, compare
 from sure_pyro.data import (
     Batch,
@@ -44,7 +51,8 @@ __all__ = [
     "resolve_partial", "synthetic", "EvaluationMasks", "save_masks", "load_masks",
     "Backbone", "MLPBackbone", "TransformerBackbone", "pretrain", "SURE", "Prediction",
     "CorrelationELBO", "fit", "TrainingDiverged", "to_arviz",
-    "recalibrate", "CalibratedSURE", "compare", "Recipe",
+    "recalibrate", "CalibratedSURE", "conformal", "Conformal", "DeferralPolicy",
+    "calibration_table", "compare", "Recipe",
     "data", "models", "guides", "objectives", "training", "propagation", "calibration",
     "calibrated", "diagnostics", "plots",
 ]  # fmt: skip

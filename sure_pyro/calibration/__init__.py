@@ -55,6 +55,7 @@ from sure_pyro.calibration.scores import (
     squared_error,
     zero_one_loss,
 )
+from sure_pyro.calibration.sets import probable_sets, set_coverage, set_size
 from sure_pyro.calibration.sparsification import Sparsification, ause, sparsification
 from sure_pyro.calibration.temperature import TemperatureScaling
 from sure_pyro.calibration.variance_ratio import variance_ratio
@@ -69,7 +70,7 @@ __all__ = [
     "sparsification", "Sparsification", "ause",
     # size: are the variances and probabilities right?
     "variance_ratio", "gaussian_coverage", "IntervalCoverage", "central_interval",
-    "interval_coverage", "pit", "sharpness",
+    "interval_coverage", "pit", "sharpness", "probable_sets", "set_coverage", "set_size",
     "Bins", "confidence_bins", "variance_bins", "ece", "adaptive_ece", "uce", "ence",
     # scores per row
     "categorical_nll", "bernoulli_nll", "gaussian_nll", "gaussian_crps",

@@ -1,0 +1,202 @@
+"""Which predictions to hand to a human, decided by the model's own doubt per mask pattern.
+
+`sure_pyro.calibration.DeferralPolicy` finds thresholds for arrays; this one reads score, loss and
+pattern off predictions, and keeps the one static threshold for the same goal beside them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool
+from torch import Tensor
+
+from sure_pyro.calibrated.doubt import Tolerance, check_tolerance, doubt, loss
+from sure_pyro.calibrated.held_out import held_out
+from sure_pyro.calibrated.road import check_road, check_took, pattern_in, target_in
+from sure_pyro.calibration import Decisions, DeferralReport, read_json, write_json
+from sure_pyro.calibration import DeferralPolicy as Thresholds
+from sure_pyro.data import Batch, one_mask_each
+from sure_pyro.models import SURE, Prediction
+
+Scope = Literal["pattern", "overall"]
+Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class DeferralPolicy:
+    """Accept a prediction or hand the case over; make one with `fit`.
+
+    Parameters
+    ----------
+    thresholds : calibration.DeferralPolicy
+        A threshold on the doubt for each mask pattern.
+    static : calibration.DeferralPolicy
+        The one threshold for the same goal, to compare with.
+    road : {"taylor", "sampling", "none"}
+        Whose doubt is asked.
+    tolerance : tuple of float or None
+        Tolerated error of each output, for regression.
+    """
+
+    thresholds: Thresholds
+    static: Thresholds
+    road: str
+    tolerance: tuple[float, ...] | None
+
+    @classmethod
+    def fit(
+        cls,
+        model: SURE,
+        validation: Batch,
+        *,
+        max_risk: float | None = None,
+        budget: float | None = None,
+        tolerance: Tolerance = None,
+        delta: float = 0.05,
+        scope: str = "pattern",
+        propagate: str = "taylor",
+        masks: str | None = None,
+        num_samples: int = 200,
+        seed: int = 0,
+    ) -> DeferralPolicy:
+        """Find the thresholds on held-out rows.
+
+        Parameters
+        ----------
+        model : SURE
+            Fitted; calibrated by `sure_pyro.recalibrate`, or not.
+        validation : Batch
+            Held-out rows with targets, exchangeable with those to come.
+        max_risk, budget : float in (0, 1)
+            Exactly one of them: the largest error rate among the accepted rows, which holds with
+            probability ``1 - delta``; or the fraction of rows that can be handed over.
+        tolerance : float or sequence of float, optional
+            For regression: the error, in units of the target, beyond which an output is wrong.
+        delta, scope
+            As in `sure_pyro.calibration.DeferralPolicy.fit`.
+        propagate : {"taylor", "sampling", "none"}
+        masks : {"every", "random", "recorded"}, optional
+            As in `sure_pyro.recalibrate`. A budget is spent over the masks that are met here: where
+            some are far more common than others, hide them so beforehand and say ``"recorded"``.
+        num_samples, seed : int
+            Of the sampling road, of random masks, and of the halves of ``scope="overall"``.
+
+        Raises
+        ------
+        ValueError
+            If not exactly one goal is given, the tolerance does not fit the task, or the rows have
+            no targets.
+        """
+        masked = held_out(validation, masks, seed).batch
+        options = {"num_samples": num_samples, "seed": seed} if propagate == "sampling" else {}
+        policy: dict[str, Any] = {"max_risk": max_risk, "budget": budget, "delta": delta}
+        check_road(propagate)
+
+        def rows(batch: Batch) -> Rows:
+            prediction = model.predict(batch, propagate, **options)
+            tolerated = check_tolerance(tolerance, prediction.task, len(prediction.outputs))
+            return _rows(prediction, batch, propagate, tolerated)
+
+        within = overall = rows(masked)
+        if max_risk is not None and masks != "recorded":
+            # A promise over all patterns needs rows that are independent of each other: each once.
+            overall = rows(one_mask_each(validation, seed))
+        own = overall if scope == "overall" else within
+        thresholds = Thresholds.fit(*own, scope=cast(Scope, scope), seed=seed, **policy)
+        static = Thresholds.fit(*overall, static=True, **policy)
+        task, C = model.head.task, model.head.mean.out_features
+        return cls(thresholds, static, propagate, check_tolerance(tolerance, task, C))
+
+    def decide(
+        self, prediction: Prediction, available: Tensor | Bool[np.ndarray, "B M"] | None = None
+    ) -> Decisions:
+        """Accept or defer each row, with the reason.
+
+        Parameters
+        ----------
+        prediction : Prediction
+            Of the model that the policy was fitted on.
+        available : bool (B, M), optional
+            Which modalities each row has: ``batch.available``, as the prediction knows by itself.
+
+        Returns
+        -------
+        Decisions
+            `accept` (B,), the `threshold` that was used (B,), and a `reason` in words (B,).
+
+        Raises
+        ------
+        ValueError
+            If the prediction did not take the road of the fit, or `available` is another batch's.
+        """
+        check_took(prediction, self.road)
+        score = doubt(prediction, self.road, self.tolerance)
+        return self.thresholds.decide(score, pattern_in(prediction, available))
+
+    def evaluate(self, prediction: Prediction, batch: Batch) -> DeferralReport:
+        """Coverage and risk, overall and per pattern, on rows that were not those of the fit."""
+        check_took(prediction, self.road)
+        return self.thresholds.evaluate(*_rows(prediction, batch, self.road, self.tolerance))
+
+    def compare(self, prediction: Prediction, batch: Batch) -> pd.DataFrame:
+        """Give coverage and risk per pattern, beside those of the static threshold."""
+        check_took(prediction, self.road)
+        rows = _rows(prediction, batch, self.road, self.tolerance)
+        tables = [p.evaluate(*rows).to_dataframe() for p in (self.thresholds, self.static)]
+        static = tables[1][["coverage", "accepted", "risk"]].add_prefix("static_")
+        return pd.concat([tables[0], static], axis=1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain lists, strings and numbers, ready for JSON."""
+        return {
+            "type": "DeferralPolicy on predictions",
+            "road": self.road,
+            "tolerance": None if self.tolerance is None else list(self.tolerance),
+            "thresholds": self.thresholds.to_dict(),
+            "static": self.static.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> DeferralPolicy:
+        """Rebuild what `to_dict` gave; the thresholds are the same to the last bit."""
+        if state.get("type") != "DeferralPolicy on predictions":
+            raise ValueError(
+                f"Expected a stored policy on predictions; got type {state.get('type')!r}."
+            )
+        tolerance = None if state["tolerance"] is None else tuple(state["tolerance"])
+        own, static = (Thresholds.from_dict(state[name]) for name in ("thresholds", "static"))
+        return cls(own, static, state["road"], tolerance)
+
+    def to_json(self) -> str:
+        """Give the policy as JSON text."""
+        return json.dumps(self.to_dict(), indent=1, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> DeferralPolicy:
+        """Rebuild what `to_json` gave."""
+        return cls.from_dict(json.loads(text))
+
+    def save(self, path: str | Path) -> None:
+        """Write the policy to a JSON file."""
+        write_json(path, self.to_dict())
+
+    @classmethod
+    def load(cls, path: str | Path) -> DeferralPolicy:
+        """Read a policy from a JSON file."""
+        return cls.from_dict(read_json(path))
+
+
+def _rows(
+    prediction: Prediction, batch: Batch, road: str, tolerance: tuple[float, ...] | None
+) -> Rows:
+    """Score, loss and pattern of every row."""
+    target = target_in(prediction, batch)
+    score = doubt(prediction, road, tolerance)
+    return score, loss(prediction, road, target, tolerance), pattern_in(prediction)

@@ -1,0 +1,64 @@
+"""Checks that a prediction is one that a fitted object can work on."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Shaped
+from torch import Tensor
+
+from sure_pyro.calibration import mask_pattern
+from sure_pyro.data import Batch
+from sure_pyro.models import Prediction
+
+ROADS = ("taylor", "sampling", "none")
+
+
+def check_road(road: str) -> str:
+    """Refuse anything but one road."""
+    if road not in ROADS:
+        raise ValueError(f"`propagate` must be one of {list(ROADS)}; got {road!r}.")
+    return road
+
+
+def check_took(prediction: Prediction, road: str) -> None:
+    """Refuse a prediction that did not take the road of the fit."""
+    if road not in prediction.moments:
+        raise ValueError(
+            f"The fit is of the road {road!r}; this prediction took {list(prediction.roads)}. Use "
+            f"`model.predict(batch, propagate={road!r})`."
+        )
+
+
+def pattern_in(
+    prediction: Prediction, available: Tensor | Bool[np.ndarray, "B M"] | None = None
+) -> Shaped[np.ndarray, " B"]:
+    """Mask pattern of every row; `available` must be what the prediction was made with.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
+    own = prediction.available.cpu().numpy()
+    if available is not None:
+        given = available.cpu().numpy() if isinstance(available, Tensor) else np.asarray(available)
+        if given.shape != own.shape or (given != own).any():
+            raise ValueError(
+                f"`available` {given.shape} is not what the prediction was made with, {own.shape}: "
+                "pass `batch.available` of the batch that was predicted, or leave it out."
+            )
+    return mask_pattern(own, prediction.modalities)
+
+
+def target_in(prediction: Prediction, batch: Batch) -> np.ndarray:
+    """Targets of the batch that was predicted.
+
+    Raises
+    ------
+    ValueError
+        If the batch has no targets, or is another one.
+    """
+    if batch.target is None:
+        raise ValueError("`batch` has no targets: nothing says how good the prediction was.")
+    pattern_in(prediction, batch.available)
+    return batch.target.cpu().numpy()

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+import scipy.stats
+
+import sure_pyro as sp
+from sure_pyro.calibration import Intervals, per_pattern
+from sure_pyro.data import every_mask, missing
+
+
+def covered(fitted, prediction, target):
+    found = fitted.predict(prediction)
+    if isinstance(found, Intervals):
+        y = target.reshape(found.lower.shape)
+        return ((found.lower <= y) & (y <= found.upper)).all(1)
+    return found.contains[np.arange(len(target)), target]
+
+
+@pytest.mark.parametrize("task", ["regression", "classification"])
+@pytest.mark.parametrize("calibrate", [False, True])
+def test_coverage_within_every_pattern_follows_the_theory(worlds, task, calibrate):
+    """Hits on 1500 new rows are beta-binomial after 600 calibration rows; 7 patterns, 4 cases.
+
+    Bounds at 1e-5 on either side: false alarm below 28 * 2e-5 = 6e-4. That the same rows size the
+    scales costs nothing here: a factor per pattern cancels in the intervals, and moves sets little.
+    """
+    model, validation, new = worlds[task]
+    if calibrate:
+        model = sp.recalibrate(model, validation)
+    masked = every_mask(new)
+    fitted = sp.conformal(model, validation, level=0.9)
+    hit = covered(fitted, model.predict(masked.batch), masked.batch.target.numpy())
+    n, k = len(validation), int(np.ceil((len(validation) + 1) * 0.9))
+    low, high = scipy.stats.betabinom(len(new), k, n + 1 - k).interval(1 - 2e-5)
+    found = per_pattern(np.mean, hit, pattern=masked.pattern)
+    assert len(found.value) == 7
+    if task == "classification" and not calibrate:
+        high = len(new)  # unsharp probabilities tie, and ties can only add coverage
+    assert (found.value * len(new) >= low).all()
+    assert (found.value * len(new) <= high).all()
+
+
+def test_the_guarantee_states_its_slack(worlds):
+    model, validation, _ = worlds["regression"]
+    table = sp.conformal(model, validation, level=0.9).guarantee()
+    assert len(table) == 7
+    assert (table["rows"] == len(validation)).all()
+    np.testing.assert_allclose(table["at_least"], 0.9)
+    np.testing.assert_allclose(table["at_most"], 0.9 + 1 / 601)
+
+
+def test_a_pattern_never_met_is_not_guaranteed(worlds):
+    model, validation, new = worlds["regression"]
+    shown = missing.pattern(new[:5], ["audio"])
+    pooled = sp.conformal(model, validation, masks="recorded")
+    with pytest.warns(UserWarning, match="audio"):
+        assert not pooled.predict(model.predict(shown)).guaranteed.any()
+    infinite = sp.conformal(model, validation, masks="recorded", rare="infinite")
+    assert np.isinf(infinite.predict(model.predict(shown)).upper).all()
+
+
+@pytest.mark.parametrize("task", ["regression", "classification"])
+@pytest.mark.parametrize("road", ["taylor", "sampling", "none"])
+def test_file_round_trip_is_exact(worlds, tmp_path, task, road):
+    model, validation, new = worlds[task]
+    options = {"num_samples": 20} if road == "sampling" else {}
+    fitted = sp.conformal(model, validation[:60], propagate=road, **options)
+    fitted.save(tmp_path / "conformal.json")
+    back = sp.Conformal.load(tmp_path / "conformal.json")
+    prediction = model.predict(every_mask(new[:10]).batch, road, **options)
+    a, b = (vars(f.predict(prediction)) for f in (fitted, back))
+    for name, value in a.items():
+        np.testing.assert_array_equal(b[name], value)
+
+
+def test_bad_input_is_refused(worlds):
+    model, validation, new = worlds["regression"]
+    with pytest.raises(ValueError, match="`propagate` must be one of .*; got 'both'"):
+        sp.conformal(model, validation, propagate="both")
+    fitted = sp.conformal(model, validation[:60])
+    with pytest.raises(ValueError, match="of the road 'taylor'; this prediction took"):
+        fitted.predict(model.predict(new[:3], "none"))
+    model, validation, _ = worlds["multilabel"]
+    with pytest.raises(ValueError, match="not for several labels"):
+        sp.conformal(model, validation)
