@@ -64,7 +64,7 @@ def fit(
         Equation 6. By name: ``"<score>"`` or ``"<score>+<correlation>"``, with the scores elbo,
         sure, beta-nll, student-t, laplace, crps, pinball, evidential and the correlations pcc,
         spearman, kendall, concordance; see `sure_pyro.objectives.preset`. With arguments of your
-        own: ``(CorrelationELBO(0.25, memory=512), lambda: StudentTNLL(df=3))``.
+        own: ``(CorrelationELBO(0.25, memory=512), lambda: StudentTNLL(df=3.0))``.
     phases : tuple of {"reconstruction", "head", "joint"}
         In the order in which they are run.
     weight : float
