@@ -6,22 +6,32 @@ colour-blind eyes. Nothing global is changed: no style, no backend.
 """
 
 from sure_pyro.plots.band import plot_band
+from sure_pyro.plots.conformal import plot_conformal_coverage
 from sure_pyro.plots.correlations import plot_correlations
+from sure_pyro.plots.coverage import plot_coverage, plot_width
+from sure_pyro.plots.deferral import plot_deferral
 from sure_pyro.plots.history import plot_correlation_history
 from sure_pyro.plots.images import plot_images
+from sure_pyro.plots.panels import plot_panels
+from sure_pyro.plots.patterns import plot_by_pattern, plot_variance_ratio
 from sure_pyro.plots.pit import plot_pit, plot_pit_grid
 from sure_pyro.plots.ranking import plot_risk_coverage, plot_sparsification
 from sure_pyro.plots.reconstructability import plot_reconstructability
 from sure_pyro.plots.reliability import plot_confidence_reliability, plot_variance_reliability
 from sure_pyro.plots.shares import plot_variance_shares
+from sure_pyro.plots.shrinkage import plot_shrinkage
 
 __all__ = [
     # what was reconstructed
     "plot_images", "plot_band", "plot_reconstructability",
     # whether its uncertainty is right
     "plot_variance_reliability", "plot_confidence_reliability", "plot_pit", "plot_pit_grid",
+    "plot_coverage", "plot_width", "plot_by_pattern", "plot_variance_ratio", "plot_shrinkage",
+    "plot_conformal_coverage",
     # whether it ranks
-    "plot_risk_coverage", "plot_sparsification", "plot_correlations",
+    "plot_risk_coverage", "plot_sparsification", "plot_correlations", "plot_deferral",
+    # any of these, once for each mask pattern
+    "plot_panels",
     # training and propagation
     "plot_correlation_history", "plot_variance_shares",
 ]  # fmt: skip

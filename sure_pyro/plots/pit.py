@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
-
 import matplotlib.axes
 import numpy as np
 import scipy.stats
 from jaxtyping import Num, Shaped
 
+from sure_pyro.plots.panels import plot_panels
 from sure_pyro.plots.style import COLOURS, axes
 
 
@@ -68,31 +67,6 @@ def plot_pit_grid(
     """
     names, rows = np.unique(pattern, return_counts=True)
     order = np.argsort(-rows, kind="stable")
-    if axs is None:
-        axs = _grid(len(names))
-    flat = np.asarray(axs).reshape(-1)
-    tops = []
-    for ax, k in zip(flat, order, strict=False):
-        title = _title(str(names[k]), int(rows[k]))
-        plot_pit(values[pattern == names[k]], ax, bins=bins, title=title)
-        tops.append(ax.get_ylim()[1])
-    for ax in flat[: len(tops)]:
-        ax.set_ylim(0, max(tops))  # one scale, so that histograms can be compared
-    for ax in flat[len(names) :]:
-        ax.set_axis_off()
-    return np.asarray(axs)
-
-
-def _title(pattern: str, rows: int) -> str:
-    """Pattern and number of rows, in lines short enough for a small plot."""
-    words = textwrap.wrap(f"{pattern} ({rows})".replace("+", " + "), 22)
-    return "\n".join(words)
-
-
-def _grid(n: int) -> np.ndarray:
-    import matplotlib.pyplot as plt
-
-    columns = min(n, 4)
-    rows = -(-n // columns)
-    size = (2.6 * columns, 2.2 * rows)
-    return plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")[1]
+    parts = {str(names[k]): values[pattern == names[k]] for k in order}
+    counts = {str(names[k]): int(rows[k]) for k in order}
+    return plot_panels(plot_pit, parts, axs, rows=counts, bins=bins)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import matplotlib.axes
 
 from sure_pyro.calibration import RiskCoverage, Sparsification
-from sure_pyro.plots.style import axes, line
+from sure_pyro.plots.style import axes, line, points
 
 
 def plot_risk_coverage(
@@ -16,6 +16,7 @@ def plot_risk_coverage(
     *,
     loss: str = "share that is wrong",
     oracle: bool = True,
+    thresholds: Mapping[str, float] | None = None,
 ) -> matplotlib.axes.Axes:
     """Plot the mean loss of the rows that are answered over their share of all rows.
 
@@ -27,6 +28,9 @@ def plot_risk_coverage(
         Name and unit of the loss.
     oracle : bool
         Draw thinly what the best possible order would reach.
+    thresholds : mapping of str to float, optional
+        On the uncertainty, by name of the series: a marker where the series is cut, such as a
+        policy's threshold for the pattern. Rows with less uncertainty are answered.
 
     Notes
     -----
@@ -38,10 +42,20 @@ def plot_risk_coverage(
         ax.plot(curve.coverage, curve.risk, label=f"{name}: area {curve.aurc:.3g}", **style)
         if oracle:
             ax.plot(curve.coverage, curve.oracle_risk, **{**style, "linewidth": 0.7, "alpha": 0.6})
+        if thresholds is not None and name in thresholds:
+            _mark(ax, curve, thresholds[name], number)
     ax.set(xlabel="share of rows answered, the surest first", ylabel=loss, xlim=(0, 1))
     ax.set_ylim(bottom=0)
     ax.legend(title="thin: the best possible order" if oracle else None)
     return ax
+
+
+def _mark(ax: matplotlib.axes.Axes, curve: RiskCoverage, threshold: float, number: int) -> None:
+    """Mark the last row that is answered; nothing where none is."""
+    answered = int((curve.threshold < threshold).sum())
+    if answered:
+        at = answered - 1
+        ax.plot(curve.coverage[at], curve.risk[at], **{**points(number), "markersize": 9})
 
 
 def plot_sparsification(

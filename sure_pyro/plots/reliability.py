@@ -8,6 +8,7 @@ import matplotlib.axes
 import numpy as np
 
 from sure_pyro.calibration import Bins
+from sure_pyro.plots.patterns import wilson
 from sure_pyro.plots.style import axes, points
 
 
@@ -61,20 +62,13 @@ def plot_confidence_reliability(
     ax = axes(ax)
     _diagonal(ax, 1.0)
     for number, (name, b) in enumerate(bins.items()):
-        low, high = _wilson(b.happened, b.rows)
+        low, high = wilson(b.happened, b.rows)
         bars = [(b.happened - low).clip(min=0), (high - b.happened).clip(min=0)]
         ax.errorbar(b.claimed, b.happened, bars, label=name, capsize=2, **points(number))
     ax.set(xlim=(0, 1), ylim=(0, 1.02))
     ax.set(xlabel="probability of the predicted class", ylabel="share that is right")
     ax.legend()
     return ax
-
-
-def _wilson(p: np.ndarray, n: np.ndarray, z: float = 1.96) -> tuple[np.ndarray, np.ndarray]:
-    """Ends of the interval: (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n)."""
-    middle = p + z**2 / (2 * n)
-    half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    return (middle - half) / (1 + z**2 / n), (middle + half) / (1 + z**2 / n)
 
 
 def _diagonal(ax: matplotlib.axes.Axes, top: float) -> None:

@@ -25,7 +25,9 @@ def plot_variance_shares(
     xlabel : str
         What the bars are.
     """
-    ax = axes(ax)
+    names = [str(name) for name in shares.index]
+    patterns = sum(map(len, names)) > 50  # rather than numbers: they would run into each other
+    ax = axes(ax, height=7.0 if patterns else None)
     up, down = np.zeros(len(shares)), np.zeros(len(shares))
     for number, source in enumerate(shares.columns):
         share = shares[source].to_numpy(dtype=float)
@@ -39,7 +41,9 @@ def plot_variance_shares(
             edgecolor="white",
         )
         up, down = up + share.clip(min=0), down + share.clip(max=0)
-    ax.set_xticks(range(len(shares)), [str(name) for name in shares.index])
+    ax.set_xticks(range(len(shares)), names)
+    if patterns:
+        ax.tick_params(axis="x", rotation=90, labelsize="small")
     ax.set(xlabel=xlabel, ylabel="share of the predictive variance")
     ax.legend(title="source", loc="upper left", bbox_to_anchor=(1, 1))
     return ax

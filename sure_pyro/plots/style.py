@@ -16,13 +16,14 @@ DASHES = ("-", "--", "-.", ":", (0, (3, 1, 1, 1, 1, 1)), (0, (5, 1)), (0, (1, 1)
 HATCHES = ("", "//", "..", "xx", "\\\\", "oo", "--", "++")
 
 
-def axes(ax: matplotlib.axes.Axes | None) -> matplotlib.axes.Axes:
-    """Given axes, or those of a new figure."""
+def axes(ax: matplotlib.axes.Axes | None, height: float | None = None) -> matplotlib.axes.Axes:
+    """Given axes, or those of a new figure, `height` inches high where the content asks for it."""
     if ax is not None:
         return ax
     import matplotlib.pyplot as plt  # only here: it chooses a backend
 
-    return plt.subplots(layout="constrained")[1]
+    figsize = None if height is None else (6.4, max(height, 2.0))
+    return plt.subplots(figsize=figsize, layout="constrained")[1]
 
 
 def line(number: int) -> dict[str, Any]:

@@ -27,8 +27,8 @@ def test_the_grid_begins_with_the_largest_pattern():
     pattern = np.array(["text"] * 10 + ["audio+text"] * 20)
     axs = plot_pit_grid(values, pattern)
     assert axs.shape == (1, 2)
-    assert axs[0, 0].get_title() == "audio + text (20)"
-    assert axs[0, 1].get_title() == "text (10)"
+    assert axs[0, 0].get_title() == "audio + text\N{NO-BREAK SPACE}(20)"
+    assert axs[0, 1].get_title() == "text\N{NO-BREAK SPACE}(10)"
 
 
 def test_axes_that_are_not_needed_are_switched_off():
@@ -44,4 +44,4 @@ def test_more_patterns_than_axes_shows_the_largest():
 
     axs = np.array([Figure().subplots()])
     plot_pit_grid(np.linspace(0, 1, 5), np.array(["a", "b", "b", "b", "c"]), axs)
-    assert axs[0].get_title() == "b (3)"
+    assert axs[0].get_title() == "b\N{NO-BREAK SPACE}(3)"

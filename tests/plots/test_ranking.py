@@ -26,3 +26,11 @@ def test_sparsification(ax, new):
     drawn = plot_sparsification({"ours": curve}, None if new else ax)
     np.testing.assert_array_equal(drawn.lines[0].get_ydata(), curve.remaining)
     np.testing.assert_array_equal(drawn.lines[1].get_ydata(), curve.oracle)
+
+
+def test_thresholds_are_marked_where_the_last_row_is_answered(ax):
+    curve = risk_coverage(np.array([0.1, 0.2, 0.3, 0.4]), np.array([0.0, 1.0, 0.0, 1.0]))
+    cuts = {"a": 0.25, "b": -np.inf, "c": np.inf}
+    plot_risk_coverage(dict.fromkeys(cuts, curve), ax, oracle=False, thresholds=cuts)
+    marks = [line.get_xydata().tolist() for line in ax.lines if line.get_marker() != "None"]
+    assert marks == [[[0.5, 0.5]], [[1.0, 0.5]]]  # nothing is answered under "b"

@@ -20,3 +20,9 @@ def test_bars_stack_to_one_and_damping_hangs_below(ax):
 
 def test_new_axes():
     assert plot_variance_shares(pd.DataFrame({"head": [1.0]}), xlabel="row").get_xlabel() == "row"
+
+
+def test_patterns_stand_upright():
+    patterns = ["top_left+top_right", "bottom_left+bottom_right", "bottom_left+top_right"]
+    ax = plot_variance_shares(pd.DataFrame({"head": [1.0] * 3}, index=patterns), xlabel="visible")
+    assert {text.get_rotation() for text in ax.get_xticklabels()} == {90}
