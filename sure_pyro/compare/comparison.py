@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,10 @@ from sure_pyro.compare.metrics import COSTS, METRICS, metric
 from sure_pyro.compare.paired import LEVEL, paired_difference, ranks
 from sure_pyro.compare.reading import as_html, as_text
 from sure_pyro.compare.slices import OVERALL
+
+if TYPE_CHECKING:
+    import matplotlib.axes
+    from matplotlib.figure import Figure
 
 COLUMNS = ["data", "model", "seed", "kind", "slice", "rows", "metric", "value"]
 
@@ -103,7 +108,7 @@ class Comparison:
             If the metric, the dataset or the slice is unknown.
         """
         metric(name)
-        t = self.table[self.table["data"] == self._data(data)]
+        t = self.table[self.table["data"] == self.only(data)]
         t = t[(t["kind"] == kind) & (t["slice"] == part)]
         if len(t) == 0 and len(self.table):
             known = sorted(set(map(tuple, self.table[["kind", "slice"]].to_numpy().tolist())))
@@ -113,10 +118,16 @@ class Comparison:
 
     def metrics(self, data: str | None = None) -> list[str]:
         """Names of the metrics that were measured on a dataset, in order."""
-        found = set(self.table[self.table["data"] == self._data(data)]["metric"])
+        found = set(self.table[self.table["data"] == self.only(data)]["metric"])
         return [name for name in METRICS if name in found]
 
-    def _data(self, data: str | None) -> str:
+    def slices(self, data: str | None = None) -> list[tuple[str, str]]:
+        """Kind and name of every slice of a dataset, for `values`."""
+        t = self.table[self.table["data"] == self.only(data)]
+        return list(dict.fromkeys(zip(t["kind"], t["slice"], strict=True)))
+
+    def only(self, data: str | None = None) -> str:
+        """Check the name of a dataset; it may be left out where there is one only."""
         if data is None and len(self.tasks) == 1:
             return next(iter(self.tasks))
         if data is None or data not in self.tasks:
@@ -204,8 +215,36 @@ class Comparison:
         found = found.reindex(order)
         for name in found.data_vars:
             found[name].attrs["long_name"] = METRICS[str(name)].label
-        found.attrs = {f"task/{data}": task for data, task in self.tasks.items()}
+        found = found.assign_coords(task=("data", [self.tasks[data] for data in order["data"]]))
         return found.assign_attrs(reference=self.reference)
+
+    def plot(
+        self, name: str = "nll", data: str | None = None, ax: matplotlib.axes.Axes | None = None
+    ) -> matplotlib.axes.Axes:
+        """Plot one metric of every model and seed: see `sure_pyro.plots.plot_comparison`."""
+        from sure_pyro.compare.pictures import plot_metric
+
+        return plot_metric(self, name, data, ax)
+
+    def figure(self, data: str | None = None) -> Figure:
+        """Draw the main metrics side by side, and the score as modalities go missing."""
+        from sure_pyro.compare.pictures import comparison_figure
+
+        return comparison_figure(self, data)
+
+    def save(self, out: str | Path, about: Mapping[str, Any] | None = None) -> None:
+        """Write ``index.html``, ``summary.md``, pictures, CSV tables, netCDF and ``run.json``.
+
+        Parameters
+        ----------
+        out : path
+            A folder; made if it is not there. It may be the ``out`` of `compare`.
+        about : mapping, optional
+            What else belongs into ``run.json``, such as the command.
+        """
+        from sure_pyro.compare.page import save
+
+        save(self, Path(out), dict(about or {}))
 
     def __repr__(self) -> str:
         return as_text(self)

@@ -6,6 +6,7 @@ colour-blind eyes. Nothing global is changed: no style, no backend.
 """
 
 from sure_pyro.plots.band import plot_band
+from sure_pyro.plots.comparison import plot_by_hidden, plot_comparison
 from sure_pyro.plots.conformal import plot_conformal_coverage
 from sure_pyro.plots.correlations import plot_correlations
 from sure_pyro.plots.coverage import plot_coverage, plot_width
@@ -34,4 +35,6 @@ __all__ = [
     "plot_panels",
     # training and propagation
     "plot_correlation_history", "plot_variance_shares",
+    # models side by side
+    "plot_comparison", "plot_by_hidden",
 ]  # fmt: skip

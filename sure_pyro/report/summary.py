@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pandas as pd
-
+from sure_pyro.compare.html import markdown_table
 from sure_pyro.report.conclusions import Conclusion
 from sure_pyro.report.sections import Section
 
@@ -30,12 +29,5 @@ def summary(
     parts = [f"# {title}", *lead, "## What to conclude", conclusions_text(conclusions)]
     for s in sections:
         if s.table is not None:
-            parts += [f"## {s.title}", s.how, _table(s.table)]
+            parts += [f"## {s.title}", s.how, markdown_table(s.table)]
     return "\n\n".join([*parts, "---", "\n".join(footer)]) + "\n"
-
-
-def _table(table: pd.DataFrame) -> str:
-    lines = [[table.index.name or "", *map(str, table.columns)]]
-    lines += [[str(name), *map(str, cells)] for name, *cells in table.itertuples()]
-    lines.insert(1, ["---"] * len(lines[0]))
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
