@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from sure_pyro import __main__ as command
+from sure_pyro.commands import demo
 from sure_pyro.data import save_npz, synthetic
 
 
@@ -57,14 +58,14 @@ def test_an_interruption_says_what_is_left(monkeypatch, capsys):
     def stop(*_):
         raise KeyboardInterrupt("What is fitted is in report/models.")
 
-    monkeypatch.setattr(command, "demo", stop)
+    monkeypatch.setattr(demo, "demo", stop)
     assert run("demo") == 130
     assert "Interrupted. What is fitted is in report/models." in capsys.readouterr().err
 
 
 def test_threads_are_given_back(monkeypatch):
     seen = []
-    monkeypatch.setattr(command, "demo", lambda *_: seen.append(torch.get_num_threads()) or "")
+    monkeypatch.setattr(demo, "demo", lambda *_: seen.append(torch.get_num_threads()) or "")
     torch.set_num_threads(2)
     assert run("demo", "--quiet") == 0
     assert seen == [1]

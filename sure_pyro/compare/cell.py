@@ -23,6 +23,7 @@ from sure_pyro.compare.masks import Mask, MaskedRows, draw_masks, named_masks
 from sure_pyro.compare.memory import peak_memory
 from sure_pyro.compare.outcome import Outcome, observe, observe_filling
 from sure_pyro.compare.recipe import Built, Filling, Fitted, Recipe, Spec
+from sure_pyro.guides import weight_guide
 from sure_pyro.models import SURE, Backbone, MLPBackbone, TransformerBackbone, pretrain
 from sure_pyro.models.small import SmallBackbone
 from sure_pyro.training import History, fit
@@ -173,9 +174,11 @@ def _after_point(recipe: Recipe, model: SURE, rows: Rows, seed: int) -> Any:
 
 def fit_guide(model: SURE, train, validation, recipe: Recipe, seed: int, options) -> History:
     """Fit the guide of a recipe over the weights of a fitted model."""
-    given: dict[str, Any] = {**options, "phases": (), "guide": recipe.guide}
+    assert recipe.guide is not None
     return fit(
-        model, train, validation, recipe.objective, seed=seed, progress_bar=False, **given
+        model, train, validation, recipe.objective, phases=(),
+        guide=weight_guide(recipe.guide, **recipe.guide_options),
+        seed=seed, progress_bar=False, **options,
     )  # fmt: skip
 
 

@@ -66,7 +66,8 @@ def fit(
         spearman, kendall, concordance; see `sure_pyro.objectives.preset`. With arguments of your
         own: ``(CorrelationELBO(0.25, memory=512), lambda: StudentTNLL(df=3.0))``.
     phases : tuple of {"reconstruction", "head", "joint"}
-        In the order in which they are run.
+        In the order in which they are run. None of them, ``()``, with a `guide`: the model is
+        fitted already, and the guide alone is learnt.
     weight : float
         Lambda, for the presets.
     guide : {"map", "mean-field", "low-rank", "laplace", "dropout", "ensemble", "swag"}, optional
@@ -100,8 +101,10 @@ def fit(
     """
     guide = weight_guide(guide) if isinstance(guide, str) else guide
     unknown = [phase for phase in phases if phase not in PHASES]
-    if unknown or not phases:
+    if unknown or not (phases or guide):
         raise ValueError(f"`phases` must name phases of {list(PHASES)}; got {tuple(phases)}.")
+    if not phases and not model.initialized:
+        raise ValueError("`phases=()` fits the guide alone, on a fitted model; this one is not.")
     if validation is None:
         train, validation = train.split((0.8, 0.2), seed=seed)
     _check_alike(train, validation)

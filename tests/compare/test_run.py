@@ -146,6 +146,19 @@ def test_functions_and_fitted_models_give_the_numbers_of_a_recipe(batch, result)
     assert (found.values("nll").loc[0] == expected).all()
 
 
+def test_a_guide_stands_on_the_point_estimate_that_is_shared(batch, result, out, monkeypatch):
+    done = counted(monkeypatch)
+    found = compare("elbo,elbo/laplace", batch, seeds=1, out=out, **QUICK)
+    assert done == ["cell"]  # neither the backbone nor the point estimate is fitted again
+    train, validation, test = batch.split(seed=0)
+    model = SURE(result_backbone(batch))
+    fit(model, train, validation, "elbo", guide="laplace", epochs=1, progress_bar=False)
+    whole = compare({"whole": model}, batch, seeds=1, **QUICK)
+    expected = whole.values("nll")["whole"][0]
+    assert found.values("nll")["elbo/laplace"][0] == pytest.approx(expected, rel=1e-6)
+    assert found.values("nll")["elbo"][0] != expected
+
+
 def result_backbone(batch):
     from sure_pyro import MLPBackbone, pretrain
 
