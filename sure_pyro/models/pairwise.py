@@ -35,12 +35,28 @@ class PairwiseReconstructor(Reconstructor):
         Of the hidden layers.
     dropout : float
         Between the layers.
+    evidential : bool
+        Refused: experts are combined as Gaussians.
+
+    Raises
+    ------
+    ValueError
+        If `evidential` is true.
     """
 
     def __init__(
-        self, shapes: Mapping[str, tuple[int, int]], width: int = 128, dropout: float = 0.1
+        self,
+        shapes: Mapping[str, tuple[int, int]],
+        width: int = 128,
+        dropout: float = 0.1,
+        evidential: bool = False,
     ):
         super().__init__(shapes)
+        if evidential:
+            raise ValueError(
+                "The pairwise reconstructor combines Gaussians, so it can not be `evidential`; "
+                "use reconstructor='masked'."
+            )
         self.pairs = [(i, j) for i in shapes for j in shapes if i != j]
         sizes = {name: L * D for name, (L, D) in self.shapes.items()}
         self.networks = nn.ModuleList(

@@ -9,7 +9,7 @@ import torch
 from pyro import poutine
 
 import sure_pyro as sp
-from sure_pyro.models import MaskedReconstructor, NormalInverseGamma
+from sure_pyro.models import MaskedReconstructor, NormalInverseGamma, PairwiseReconstructor
 from sure_pyro.models.evidence import EvidentialLocScale, evidential_loc_scale
 from sure_pyro.models.reconstructor import LocScale
 from sure_pyro.objectives import CorrelationELBO, Evidential, pearson
@@ -179,3 +179,8 @@ def test_fit_without_evidence_says_what_to_do():
     model = sp.SURE(sp.MLPBackbone.for_data(train), reconstructor_options={"width": 16})
     with pytest.raises(ValueError, match="let the reconstructor give the evidence"):
         sp.fit(model, train, train, "evidential", epochs=1, progress_bar=False)
+
+
+def test_the_pairwise_reconstructor_refuses_it():
+    with pytest.raises(ValueError, match="can not be `evidential`; use reconstructor='masked'"):
+        PairwiseReconstructor({"a": (1, 3), "b": (1, 2)}, evidential=True)
