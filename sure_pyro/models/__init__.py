@@ -9,6 +9,7 @@ from sure_pyro.models.pairwise import PairwiseReconstructor
 from sure_pyro.models.prediction import Prediction
 from sure_pyro.models.pretrain import pretrain
 from sure_pyro.models.reconstructor import LocScale, Reconstructor
+from sure_pyro.models.separate import SeparateScale
 from sure_pyro.models.small import MLPBackbone, TransformerBackbone
 from sure_pyro.models.sure import SURE
 from sure_pyro.models.wrap import WrappedBackbone
@@ -17,5 +18,6 @@ __all__ = [
     "Backbone", "Tokens", "check_backbone", "WrappedBackbone", "MLPBackbone", "TransformerBackbone",
     "pretrain", "Latents", "LatentSpace", "hide", "LocScale", "Reconstructor",
     "EvidentialLocScale", "NormalInverseGamma", "MaskedReconstructor", "PairwiseReconstructor",
-    "Head", "Output", "GaussianHead", "CategoricalHead", "BernoulliHead", "SURE", "Prediction",
+    "SeparateScale", "Head", "Output", "GaussianHead", "CategoricalHead", "BernoulliHead", "SURE",
+    "Prediction",
 ]  # fmt: skip

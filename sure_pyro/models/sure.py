@@ -25,6 +25,7 @@ from sure_pyro.models.prediction import Prediction
 from sure_pyro.models.program import sample_latents, sample_target
 from sure_pyro.models.reconstructor import LocalPyroModule, LocScale, Reconstructor
 from sure_pyro.models.roads import take_roads
+from sure_pyro.models.separate import SeparateScale
 from sure_pyro.models.task import num_outputs, target_of
 from sure_pyro.models.weights import WeightPosterior
 from sure_pyro.propagation import Moments, taylor
@@ -54,6 +55,9 @@ class SURE(LocalPyroModule):
     reconstructor_options : dict, optional
         Keywords of the reconstructor's class, such as ``{"width": 128}``, or
         ``{"evidential": True}`` for the objective ``"evidential"``.
+    separate_scale : bool, optional
+        Location and scale in networks of their own: see `SeparateScale`. By default as the
+        objective of `sure_pyro.fit` asks.
 
     Notes
     -----
@@ -72,6 +76,7 @@ class SURE(LocalPyroModule):
         head: str | None = None,
         *,
         reconstructor_options: Mapping | None = None,
+        separate_scale: bool | None = None,
     ):
         super().__init__()
         _check_choice("reconstructor", reconstructor, RECONSTRUCTORS)
@@ -82,6 +87,7 @@ class SURE(LocalPyroModule):
             "reconstructor": reconstructor,
             "head": head,
             "reconstructor_options": dict(reconstructor_options or {}),
+            "separate_scale": separate_scale,
         }
         self.class_names: tuple[str, ...] | None = None
         self.weights: WeightPosterior | None = None
@@ -93,13 +99,15 @@ class SURE(LocalPyroModule):
         """Whether the trainable parts exist."""
         return "head" in self._modules
 
-    def initialize(self, train: Batch) -> "SURE":
+    def initialize(self, train: Batch, separate_scale: bool = False) -> "SURE":
         """Build the trainable parts from the training rows; a second call changes nothing.
 
         Parameters
         ----------
         train : Batch
             With targets. Only its available entries are looked at.
+        separate_scale : bool
+            What to do where the constructor left it open.
 
         Raises
         ------
@@ -113,6 +121,8 @@ class SURE(LocalPyroModule):
         target = target_of(train)
         check_backbone(self.backbone, *_some_rows(train))
         self.space = LatentSpace.fit(self.backbone, train)
+        if self.settings["separate_scale"] is None:
+            self.settings["separate_scale"] = separate_scale
         self._build(self._representation_width(train), self._num_outputs(train))
         self.class_names = train.class_names
         self.head.start_from(self.backbone.readout(self.head.mean.in_features), target)
@@ -122,7 +132,10 @@ class SURE(LocalPyroModule):
         """Make reconstructor and head for an existing latent space, on its device and dtype."""
         reference = self.space.like
         kind, options = self.settings["reconstructor"], self.settings["reconstructor_options"]
-        self.reconstructor = RECONSTRUCTORS[kind](self.space.shapes, **options).to(reference)
+        make, shapes = RECONSTRUCTORS[kind], self.space.shapes
+        separate = self.settings["separate_scale"]
+        made = SeparateScale(shapes, make, **options) if separate else make(shapes, **options)
+        self.reconstructor = made.to(reference)
         self.head = HEADS[self.settings["head"]](width, num_outputs).to(reference)
 
     def _num_outputs(self, train: Batch) -> int:

@@ -1,11 +1,13 @@
 """Objectives by name: how a site is scored, and which correlation stands beside it."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from pyro.poutine.messenger import Messenger
 
 from sure_pyro.objectives.elbo import CorrelationELBO
+from sure_pyro.objectives.faithful import Faithful
 from sure_pyro.objectives.scores import (
     CRPS,
     BetaNLL,
@@ -19,6 +21,9 @@ from sure_pyro.objectives.scores import (
 
 DEFAULT_WEIGHT = 0.25
 """Lambda of the presets. The likelihood is counted per number and the correlation per site."""
+
+FAITHFUL = "faithful:"
+"""Prefix of an objective whose locations learn from the squared error alone: see `Faithful`."""
 
 Handler = Callable[[], Messenger]
 """What makes an effect handler: its class, or a function that sets its arguments."""
@@ -59,7 +64,8 @@ def preset(name: str, weight: float = DEFAULT_WEIGHT) -> tuple[CorrelationELBO, 
         correlation is named: the paper), ``beta-nll``, ``student-t``, ``laplace``, ``crps``,
         ``pinball``, ``evidential``; each with the defaults of its class in
         `sure_pyro.objectives`. Correlations: ``pcc``, ``spearman``, ``kendall``,
-        ``concordance``. The default of the library is ``"elbo+pcc"``.
+        ``concordance``. With ``faithful:`` in front the location learns from the squared error
+        alone, see `Faithful`. The default of the library is ``"elbo+pcc"``.
     weight : float
         Lambda of equation 6, where a correlation takes part.
 
@@ -74,6 +80,9 @@ def preset(name: str, weight: float = DEFAULT_WEIGHT) -> tuple[CorrelationELBO, 
     ValueError
         If there is no score or no correlation of that name.
     """
+    if name.startswith(FAITHFUL):
+        elbo, inside = preset(name.removeprefix(FAITHFUL), weight)
+        return elbo, partial(Faithful, inside)
     score, plus, correlation = name.partition("+")
     if score not in SCORES or (plus and correlation not in CORRELATIONS):
         raise ValueError(

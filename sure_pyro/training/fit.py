@@ -13,18 +13,27 @@ from sure_pyro.guides import WeightGuide, weight_guide
 from sure_pyro.models import SURE, Latents
 from sure_pyro.models.latents import hide
 from sure_pyro.objectives import CorrelationELBO, preset
-from sure_pyro.objectives.presets import DEFAULT_WEIGHT, Handler, Unchanged
+from sure_pyro.objectives.presets import DEFAULT_WEIGHT, FAITHFUL, Handler, Unchanged
 from sure_pyro.training.checkpoint import read_progress
 from sure_pyro.training.history import History
 from sure_pyro.training.loop import Settings, run_phase
-from sure_pyro.training.steps import HeadStep, JointStep, ReconstructionStep, Step
+from sure_pyro.training.steps import (
+    HeadStep,
+    JointStep,
+    LocationStep,
+    ReconstructionStep,
+    ScaleStep,
+    Step,
+)
 from sure_pyro.training.weights import Occasion, fit_guide
 
 PHASES: dict[str, type[Step]] = {
-    step.name: step for step in (ReconstructionStep, HeadStep, JointStep)
+    step.name: step for step in (ReconstructionStep, LocationStep, ScaleStep, HeadStep, JointStep)
 }
 DEFAULTS = {
     "reconstruction": Settings(epochs=150, lr=2e-3, batch_size=64),
+    "location": Settings(epochs=150, lr=2e-3, batch_size=64),
+    "scale": Settings(epochs=100, lr=2e-3, batch_size=64),
     "head": Settings(epochs=40, lr=1e-3, patience=10),
     "joint": Settings(epochs=150, lr=2e-3, batch_size=64),
 }
@@ -65,9 +74,13 @@ def fit(
         sure, beta-nll, student-t, laplace, crps, pinball, evidential and the correlations pcc,
         spearman, kendall, concordance; see `sure_pyro.objectives.preset`. With arguments of your
         own: ``(CorrelationELBO(0.25, memory=512), lambda: StudentTNLL(df=3.0))``.
+        Under ``"faithful:..."`` the reconstruction is trained in two halves, ``"location"`` by
+        squared error and then ``"scale"`` by the objective around the best locations, in networks
+        of their own.
     phases : tuple of {"reconstruction", "head", "joint"}
-        In the order in which they are run. None of them, ``()``, with a `guide`: the model is
-        fitted already, and the guide alone is learnt.
+        In the order in which they are run. The halves can be named, too, for a model with
+        ``separate_scale=True``. None of them, ``()``, with a `guide`: the model is fitted
+        already, and the guide alone is learnt.
     weight : float
         Lambda, for the presets.
     guide : {"map", "mean-field", "low-rank", "laplace", "dropout", "ensemble", "swag"}, optional
@@ -112,9 +125,12 @@ def fit(
     before = read_progress(checkpoint) if resume and checkpoint and checkpoint.exists() else None
     history = before.history if before else History()
     fabric = fabric or Fabric(accelerator=train.available.device.type, devices=1)
+    faithful = isinstance(objective, str) and objective.startswith(FAITHFUL)
     with _own_randomness(seed):
-        model.initialize(train)
+        model.initialize(train, separate_scale=faithful)
         model.weights = None  # a posterior of other weights than those to come
+        phases = _in_halves(phases) if faithful else phases
+        _check_separate(model, phases)
         latents, held_out = model.encode(train), _repeated(model.encode(validation))
         _check_trainable(latents)
         masks = hide(held_out, torch.Generator().manual_seed(seed))
@@ -157,6 +173,20 @@ def _objective(objective, weight: float) -> tuple[CorrelationELBO, Handler]:
     if isinstance(objective, CorrelationELBO):
         return objective, Unchanged
     return preset(objective, weight)
+
+
+def _in_halves(phases: tuple[str, ...]) -> tuple[str, ...]:
+    halves = {"reconstruction": ("location", "scale")}
+    return tuple(half for phase in phases for half in halves.get(phase, (phase,)))
+
+
+def _check_separate(model: SURE, phases: tuple[str, ...]) -> None:
+    if {"location", "scale"} & set(phases) and not model.settings["separate_scale"]:
+        raise ValueError(
+            "A faithful objective trains location and scale in networks of their own, and this "
+            "model has one for both: build it anew with `SURE(..., separate_scale=True)`, or "
+            "leave out 'faithful:'."
+        )
 
 
 def _repeated(latents: Latents) -> Latents:

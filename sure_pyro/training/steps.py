@@ -11,11 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from sure_pyro.guides import ReconstructorGuide
-from sure_pyro.models import SURE, Latents, Output
+from sure_pyro.models import SURE, Latents, LocScale, Output
 from sure_pyro.models.latents import Masks
 from sure_pyro.models.program import sample_latents, sample_target
-from sure_pyro.models.reconstructor import LocScale
-from sure_pyro.objectives import CorrelationELBO
+from sure_pyro.objectives import CorrelationELBO, FixedScale
 from sure_pyro.objectives.presets import Handler
 
 
@@ -56,6 +55,14 @@ class Step(nn.Module, ABC):
         """The parts of the model that any phase trains: what a checkpoint holds."""
         return (self.model.reconstructor, self.model.head)
 
+    def train(self, mode: bool = True) -> "Step":
+        """Set the mode of what this phase trains; all else is fixed, its dropout included."""
+        super().train(False)
+        for part in self.trained():
+            part.train(mode)
+        self.training = mode
+        return self
+
     def parameters_to_train(self) -> Iterator[nn.Parameter]:
         """Their parameters."""
         return (p for module in self.trained() for p in module.parameters())
@@ -83,6 +90,52 @@ class ReconstructionStep(Step):
     def forward(self, latents: Latents, visible: Masks) -> Tensor:
         """Loss of a batch."""
         r = self.model.reconstruct(latents, visible)
+        with self.handler():
+            loss = self.elbo.differentiable_loss(sample_latents, self.guide, latents, visible, r)
+        self.terms = self.elbo.terms | squared_errors(latents, visible, r)
+        return loss
+
+
+class LocationStep(Step):
+    """Phase 1, first half of a faithful objective: locations by squared error alone."""
+
+    name = "location"
+
+    def __init__(self, model: SURE, elbo: CorrelationELBO, handler: Handler):
+        super().__init__(model, CorrelationELBO(0.0), FixedScale)
+
+    def trained(self) -> tuple[nn.Module, ...]:
+        """See `Step.trained`."""
+        return (self.model.reconstructor.location,)
+
+    def forward(self, latents: Latents, visible: Masks) -> Tensor:
+        """Loss of a batch."""
+        r = self.model.reconstructor.location(latents.values, visible)
+        with self.handler():
+            loss = self.elbo.differentiable_loss(sample_latents, self.guide, latents, visible, r)
+        self.terms = squared_errors(latents, visible, r)
+        return loss
+
+
+class ScaleStep(Step):
+    """Phase 1, second half: scales by the objective, around the locations of their best epoch.
+
+    The errors are those of fixed locations in evaluation mode: nothing that the objective asks of
+    the scales can bend them, and dropout does not pass for an error.
+    """
+
+    name = "scale"
+
+    def trained(self) -> tuple[nn.Module, ...]:
+        """See `Step.trained`."""
+        return (self.model.reconstructor.spread,)
+
+    def forward(self, latents: Latents, visible: Masks) -> Tensor:
+        """Loss of a batch."""
+        with torch.no_grad():
+            loc = self.model.reconstructor.location(latents.values, visible)
+        scale = self.model.reconstructor.spread(latents.values, visible)
+        r = {name: LocScale(loc[name].loc, scale[name].scale) for name in loc}
         with self.handler():
             loss = self.elbo.differentiable_loss(sample_latents, self.guide, latents, visible, r)
         self.terms = self.elbo.terms | squared_errors(latents, visible, r)

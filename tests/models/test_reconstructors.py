@@ -1,11 +1,18 @@
+from functools import partial
+
 import pytest
 import torch
 
-from sure_pyro.models import MaskedReconstructor, PairwiseReconstructor
+from sure_pyro.models import MaskedReconstructor, PairwiseReconstructor, SeparateScale
 from sure_pyro.models.reconstructor import SCALE_FLOOR, loc_scale
 
 SHAPES = {"image": (1, 6), "audio": (5, 4), "text": (1, 2)}
-KINDS = [MaskedReconstructor, PairwiseReconstructor]
+KINDS = [
+    MaskedReconstructor,
+    PairwiseReconstructor,
+    partial(SeparateScale, kind=MaskedReconstructor),
+    partial(SeparateScale, kind=PairwiseReconstructor),
+]
 
 
 def inputs(B=7, dtype=torch.float32):
