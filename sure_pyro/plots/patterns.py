@@ -14,7 +14,7 @@ from jaxtyping import Num
 from sure_pyro.plots.style import COLOURS, MARKERS, axes
 
 STEP = 0.22  # between the series of one pattern, where a pattern has a height of 1
-WIDTH = 30  # characters of a pattern before its name is broken
+WIDTH = 34  # characters of a pattern before its name is broken
 
 
 class Dots(NamedTuple):
