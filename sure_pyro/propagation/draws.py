@@ -81,8 +81,11 @@ class Sobol(Draws):
     def draw(self, num: int, replicate: int) -> dict[str, Tensor]:
         """Return the next `num` points of a replicate, mapped to noise."""
         points = self.engines[replicate].draw(num, dtype=torch.float64) * 2**self._bits
-        bits = points.long().to(self.shift.device)[:, None] ^ self.shift  # (S, B, dimension)
-        u = ((bits + 0.5) / 2**self._bits).split(self.sizes, -1)
+        # The engine rounds its first point to single precision, which can make it 1.
+        whole = points.long().clamp_max(2**self._bits - 1).to(self.shift.device)
+        bits = whole[:, None] ^ self.shift  # (S, B, dimension)
+        # Single precision, the default for integers, would round the last of them to u = 1.
+        u = ((bits.double() + 0.5) / 2**self._bits).split(self.sizes, -1)
         return {
             name: noise.from_uniform(u_i.unflatten(-1, (-1, noise.uniforms))).to(self.like)
             for (name, noise), u_i in zip(self.noise.items(), u, strict=True)

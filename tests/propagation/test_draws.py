@@ -1,7 +1,9 @@
 import pytest
 import torch
 
-from sure_pyro.propagation import LowRankCovariance, StudentT, sampling
+from sure_pyro.propagation import Laplace, LowRankCovariance, Normal, StudentT, sampling
+from sure_pyro.propagation.draws import Sobol
+from sure_pyro.propagation.inputs import prepare
 
 SIGMAS = 4.5
 
@@ -45,6 +47,24 @@ def test_sobol_with_two_uniforms_per_entry():
     mean, variance = torch.zeros(20, 2).double(), torch.ones(20, 2).double()
     y = sampling(lambda z: z, mean, variance, num_samples=4096, draws="sobol", noise=StudentT(9))
     torch.testing.assert_close(y.variance.mean(0), variance[0], rtol=0.02, atol=0)
+
+
+class AtTheEdge:
+    """An engine whose points are the lowest and the highest, as torch rounds its first: to 1."""
+
+    def draw(self, num, dtype):
+        return torch.tensor([[0.0], [1 - 2.0**-30], [1.0]], dtype=dtype)
+
+
+@pytest.mark.parametrize("noise", [Normal(), Laplace()])
+def test_the_outermost_points_are_finite_and_symmetric(noise):
+    inputs = prepare(torch.tanh, torch.zeros(1, 1).double(), torch.ones(1, 1).double(), ())
+    sobol = Sobol(inputs, {"input": noise}, torch.Generator().manual_seed(0))
+    sobol.engines, sobol.shift = [AtTheEdge()], torch.zeros(1, 1, dtype=torch.long)
+    low, high, rounded = sobol.draw(3, 0)["input"].flatten().tolist()
+    assert -low == pytest.approx(high, rel=1e-9)  # u = 2^-31 and 1 - 2^-31
+    assert rounded == high
+    assert 6 < high < 16
 
 
 def test_errors():
