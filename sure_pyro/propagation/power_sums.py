@@ -1,4 +1,4 @@
-r"""Streaming moments of an output f, and of a control x beside it, up to fourth order.
+r"""Streaming moments of an output f, up to fourth order, and mixed ones with a control x beside it.
 
 Kept are the sums of :math:`d^a x^b` over the draws with d = f - pivot, so memory does not grow
 with the number of draws. The pivot is the mean of the first chunk: it lies within a few
@@ -20,7 +20,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 F_ALONE = ((0, 0), (1, 0), (2, 0), (3, 0), (4, 0))
-WITH_CONTROL = ((0, 1), (0, 2), (0, 3), (0, 4), (1, 1), (1, 2), (2, 1), (2, 2))
+# Squared residuals of a regression of d^2 on (x, x^2), times their leverage, need all of these.
+HIGHEST = (8, 6, 6, 4, 4)  # power of x beside d^0, ..., d^4
+WITH_CONTROL = tuple((a, b) for a in range(5) for b in range(1, HIGHEST[a] + 1))
 
 
 class PowerSums:
@@ -43,9 +45,8 @@ class PowerSums:
         f = wide(f)
         if not self.n:
             self.pivot = f.detach().mean(0)
-        d = _powers(f - self.pivot)
-        one = [torch.ones_like(d[0])]
-        x_powers = one if x is None else _powers(wide(x))
+        d = _powers(f - self.pivot, len(HIGHEST) - 1)
+        x_powers = d[:1] if x is None else _powers(wide(x), max(HIGHEST))
         sums = self._sums[replicate]
         for a, b in F_ALONE if x is None else F_ALONE + WITH_CONTROL:
             sums[a, b] = sums.get((a, b), 0) + (d[a] * x_powers[b]).sum(0)
@@ -64,9 +65,11 @@ class PowerSums:
         return [average(r) for r in range(len(self.counts))]
 
 
-def _powers(value: Tensor) -> list[Tensor]:
-    square = value.square()
-    return [torch.ones_like(value), value, square, square * value, square.square()]
+def _powers(value: Tensor, highest: int) -> list[Tensor]:
+    powers = [torch.ones_like(value)]
+    for _ in range(highest):
+        powers.append(powers[-1] * value)
+    return powers
 
 
 def wide(value: Tensor) -> Tensor:

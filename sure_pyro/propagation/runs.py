@@ -22,7 +22,8 @@ from sure_pyro.propagation.power_sums import PowerSums, wide
 class Run:
     """Moments of the output while `sources` vary in `rows` of the inputs.
 
-    The Jacobian (B, C, D_i) by source, if given, makes the control.
+    The Jacobian (B, C, D_i) by source, if given, makes the control: the linearised output, in
+    its own standard deviations, so that no power of it runs out of range.
     """
 
     def __init__(
@@ -37,7 +38,8 @@ class Run:
         self.inputs, self.rows, self.sources = inputs, rows, sources
         self.output_covariance = output_covariance
         self.latents = {name: z[rows] for name, z in inputs.latents.items()}
-        self.J = {name: J[rows] for name, J in (jacobian or {}).items() if name in sources}
+        J = {name: J[rows] for name, J in (jacobian or {}).items() if name in sources}
+        self.J, self.control_variance = self._standardised(J)
         self.sums = PowerSums(replicates)
         self.noise = PowerSums()  # of the function's own noise variance
         self.products: Tensor | float = 0.0
@@ -58,6 +60,18 @@ class Run:
             d = wide(y) - self.sums.pivot
             self.products = self.products + torch.einsum("sbc,sbe->bce", d, d)
 
+    def _standardised(self, J: dict[str, Tensor]) -> tuple[dict[str, Tensor], Tensor | None]:
+        """Jacobian that makes a control of variance one, or zero where nothing is linear."""
+        if not J:
+            return J, None
+        exact = [
+            self.inputs.covariances[name].rows(self.rows).quadratic(J_i.transpose(0, 1)).mT
+            for name, J_i in J.items()
+        ]
+        V = torch.stack(exact).sum(0)
+        sd = torch.where(V > 0, V, torch.ones_like(V)).sqrt()
+        return {name: J_i / sd[..., None] for name, J_i in J.items()}, wide(V > 0)
+
     def _linear(self, deviations: dict[str, Tensor]) -> Tensor | None:
         """Linearised output of every draw, less its mean: sum_i J_i deviation_i, (S, B, C)."""
         parts = [torch.einsum("bcd,sbd->sbc", J, deviations[name]) for name, J in self.J.items()]
@@ -65,13 +79,7 @@ class Run:
 
     def estimate(self) -> Estimate:
         """Mean and variance of the output, with standard errors."""
-        if not self.J:
-            return estimate(self.sums)
-        exact = [
-            self.inputs.covariances[name].rows(self.rows).quadratic(J.transpose(0, 1)).mT
-            for name, J in self.J.items()
-        ]
-        return estimate(self.sums, wide(torch.stack(exact).sum(0)))
+        return estimate(self.sums, self.control_variance)
 
     def covariance(self) -> Float[Tensor, "B C C"]:
         """Covariance of the outputs: correlations of the draws, with the variances estimated."""

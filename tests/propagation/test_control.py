@@ -63,7 +63,7 @@ def test_sources_are_controlled_one_by_one():
     y = sampling(fn, mean, variance, num_samples=64, control="taylor")
     plain = sampling(fn, mean, variance, num_samples=64)
     for name in ("a", "b", "total"):
-        assert float((y.errors[name] / plain.errors[name]).max()) < 0.3
+        assert float((y.errors[name] / plain.errors[name]).max()) < 0.4
     torch.testing.assert_close(y.sources["b"], 0.01 * torch.sin(mean["a"]).square())
 
 
