@@ -115,8 +115,9 @@ ranking.iloc[:, :4].round(1)
 # ### Do drawn targets look like those that came?
 #
 # On the left all targets together: the pale lines, drawn from the prediction, should surround the
-# dark one. They do not; the patients are more different from each other than the model expects.
-# Even if they did, a model can get the mix right and every single row wrong. So on the right each
+# dark one. They do not: many patients are at the lower end, and the model expects a hill in the
+# middle. (The dark line is so ragged because each patient stands in it seven times.) Even if they
+# did, a model can get the mix right and every single row wrong. So on the right each
 # target is looked up in its own predicted distribution. Were the predictions right, the dark line
 # would stay among the pale ones. A bowl says that targets fall into the tails too often: the
 # variances are too small.

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -24,18 +24,11 @@ from sure_pyro.data import Batch
 from sure_pyro.diagnostics.adapter import as_arviz
 from sure_pyro.diagnostics.groups import Arrays, check_draws, groups
 from sure_pyro.models import Prediction
+from sure_pyro.models.weights import WeightPosterior
 
 MOST_NUMBERS = 2**24
 """Latents or weights whose draws are more numbers than this are left out unless asked for by name:
 64 MiB of memory, and minutes of `az.summary`."""
-
-
-@runtime_checkable
-class WeightGuide(Protocol):
-    """What gives draws of weights: a guide of `sure_pyro.guides`."""
-
-    def sample(self, seed: int) -> Mapping[str, Tensor]:
-        """One draw: a tensor for the name of each weight."""
 
 
 def to_arviz(
@@ -45,7 +38,7 @@ def to_arviz(
     num_draws: int = 1000,
     seed: int = 0,
     latents: bool | Sequence[str] = True,
-    weights: WeightGuide | Mapping[str, Tensor | np.ndarray] | None = None,
+    weights: WeightPosterior | Mapping[str, Tensor | np.ndarray] | None = None,
 ) -> Any:
     """Export a prediction.
 
@@ -61,7 +54,7 @@ def to_arviz(
     latents : bool or sequence of str
         Whether the posterior holds the latents that were missing, or of which modalities. What
         would be more than 2^24 numbers is left out with a warning, unless it is asked for by name.
-    weights : guide or mapping of str to array, optional
+    weights : WeightPosterior or mapping of str to array, optional
         For the posterior: a guide over weights, such as ``model.weights``, whose ``sample(seed)``
         is called S times; or draws by name, each (S, ...).
 
@@ -144,7 +137,7 @@ def _latents(
 
 
 def _weights(
-    weights: WeightGuide | Mapping[str, Tensor | np.ndarray] | None, num_draws: int, seed: int
+    weights: WeightPosterior | Mapping[str, Tensor | np.ndarray] | None, num_draws: int, seed: int
 ) -> dict[str, np.ndarray]:
     if weights is None:
         return {}
@@ -152,9 +145,9 @@ def _weights(
         found = {name: _plain(draws) for name, draws in weights.items()}
         check_draws(num_draws, found)
         return found
-    if not hasattr(weights, "sample"):
+    if not isinstance(weights, WeightPosterior):
         raise TypeError(
-            "`weights` must be draws by name, or a guide with `sample(seed)`; got "
+            "`weights` must be draws by name, or a guide such as `model.weights`; got "
             f"{type(weights).__name__}."
         )
     first = weights.sample(seed)

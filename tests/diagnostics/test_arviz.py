@@ -9,6 +9,7 @@ import sure_pyro as sp
 from sure_pyro.diagnostics import arviz as module
 from sure_pyro.diagnostics import to_arviz
 from sure_pyro.models.reconstructor import LocScale
+from sure_pyro.models.weights import WeightPosterior
 from tests.diagnostics.conftest import prediction
 from tests.diagnostics.plain import az
 
@@ -62,12 +63,17 @@ def test_a_prediction_of_sure(tmp_path):
             assert list(idata.posterior[f"z_{name}_row"].values) == list(rows)
 
 
-class Guide:
+class Guide(WeightPosterior):
     """Two weights, normal with mean 3."""
 
     def sample(self, seed):
         generator = torch.Generator().manual_seed(seed)
         return {"head.mean.bias": 3 + torch.randn(2, generator=generator)}
+
+    def _unused(self, *_):
+        raise NotImplementedError
+
+    tensors = config = restore = to = _unused
 
 
 def test_weights_come_from_a_guide_or_as_they_are():
