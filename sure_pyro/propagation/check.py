@@ -169,6 +169,12 @@ class CrossCheck:
 
         return plot_check(self, ax=ax)
 
+    def plot_nonlinearity(self, ax: matplotlib.axes.Axes | None = None) -> matplotlib.axes.Axes:
+        """Map where linearisation fails, by row and output, after Taylor-controlled draws."""
+        from sure_pyro.propagation.plots import plot_nonlinearity
+
+        return plot_nonlinearity(self, ax=ax)
+
     def __repr__(self) -> str:
         return f"{self.summary()}\n{self.to_dataframe().to_string(float_format='{:.3g}'.format)}"
 

@@ -173,18 +173,22 @@ class Moments:
         """
         import xarray as xr
 
-        names = list(self.sources)
+        names, by_source = list(self.sources), ("source", "row", "output")
         s2 = torch.stack([self.sources[n] for n in names]) if names else self.mean.new_zeros(0)
         arrays: dict[str, Any] = {
             "mean": (("row", "output"), _numpy(self.mean)),
             "variance": (("row", "output"), _numpy(self.variance)),
-            "variance_by_source": (
-                ("source", "row", "output"),
-                _numpy(s2.reshape(-1, *self.mean.shape)),
-            ),
+            "variance_by_source": (by_source, _numpy(s2.reshape(-1, *self.mean.shape))),
         }
         if self.covariances is not None:
             arrays["covariance"] = (("row", "output", "other_output"), _numpy(self.covariance))
+        if names:
+            arrays["share"] = (by_source, _numpy(torch.stack([*self.share.values()])))
+        if names and all(name in self.errors for name in names):
+            errors = torch.stack([self.errors[name] for name in names])
+            arrays["error_by_source"] = (by_source, _numpy(errors))
+        if self.explained is not None:
+            arrays["explained"] = (("row", "output"), _numpy(self.explained))
         if self.mean_error is not None:
             arrays["mean_error"] = (("row", "output"), _numpy(self.mean_error))
         if TOTAL in self.errors:

@@ -68,6 +68,32 @@ def plot_check(check: CrossCheck, ax: matplotlib.axes.Axes | None = None) -> mat
     return ax
 
 
+def plot_nonlinearity(
+    check: CrossCheck, ax: matplotlib.axes.Axes | None = None
+) -> matplotlib.axes.Axes:
+    """Map the share of the variance that the tangent does not explain, by row and output.
+
+    Dark is linear, bright is where Taylor can not be trusted.
+
+    Raises
+    ------
+    ValueError
+        If the draws had no control, so that the index is not known.
+    """
+    if check.nonlinearity is None:
+        raise ValueError(
+            "The nonlinearity of every row is known after Taylor-controlled draws only: check "
+            'against `sampling(..., control="taylor")`.'
+        )
+    ax = _axes(ax)
+    index = check.nonlinearity.detach().cpu().numpy()  # (B, C)
+    image = ax.imshow(index, aspect="auto", vmin=0, vmax=1, cmap="cividis", interpolation="none")
+    ax.set_xticks(range(index.shape[1]) if index.shape[1] <= 20 else ax.get_xticks()[1:-1])
+    ax.set(xlabel="output", ylabel="row", title="where linearisation fails")
+    ax.figure.colorbar(image, ax=ax, label="share of the variance, not explained by the tangent")
+    return ax
+
+
 def _overall(check: CrossCheck) -> float:
     total = check.comparisons["total"]
     return float(total.taylor.sum() / total.sampled.sum())

@@ -12,7 +12,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -31,10 +31,15 @@ from sure_pyro.propagation.unscented import unscented
 if TYPE_CHECKING:
     import pandas as pd
 
+FEWEST = 64  # draws: with fewer, a control may cost more than it brings
+
 
 @dataclass(frozen=True)
 class Road:
-    """What a road is expected to cost for the whole batch, and its relative error."""
+    """What a road is expected to cost for the whole batch, and its relative error.
+
+    The error is NaN for a road that was not tried because it costs more than another that does.
+    """
 
     name: str
     call: str
@@ -75,7 +80,8 @@ def recommend(
     """Say which road to use for these B rows, C outputs and D latent entries, and why.
 
     Tries the roads on `pilot_rows` of the uncertain rows and times a forward and a backward pass
-    of all of them; takes about as long as ``pilot_samples * pilot_rows / B + 10`` forward passes.
+    of all of them; takes about as long as ``2 * pilot_samples * pilot_rows / B + 10`` forward
+    passes. Sigma points, whose cost grows with D, are tried only where they could be the cheapest.
 
     Parameters
     ----------
@@ -105,9 +111,15 @@ def recommend(
     if not len(uncertain):
         raise ValueError("`variance` is zero everywhere: a forward pass is all it takes.")
     few = uncertain[torch.linspace(0, len(uncertain) - 1, pilot_rows).long().unique()]
-    errors = _errors(fn, _take(mean, few), _take(variance, few), pilot_samples, seed)
-    roads = _roads(inputs.rows(uncertain), errors, tolerance)
-    best = min((r for r in roads if r.error <= tolerance), key=lambda road: road.seconds)
+    args = (fn, _take(mean, few), _take(variance, few))
+    pilot, block = _Pilot.of(*args, pilot_samples, seed), inputs.rows(uncertain)
+    forward, backward = _times(block)
+    roads = _gradients_and_draws(block, pilot, forward, backward, tolerance)
+    points = _sigma_points(block, forward)
+    if points.seconds < _cheapest(roads, tolerance).seconds:
+        points = replace(points, error=pilot.distance(unscented(*args)))
+    roads = (*roads, points)
+    best = _cheapest(roads, tolerance)
     reason = (
         f"Use {best.call}: {best.passes}, about {best.seconds:.2g} s, relative error "
         f"{best.error:.2g} (asked for {tolerance:.2g})."
@@ -115,69 +127,74 @@ def recommend(
     return Recommendation(best, reason, roads)
 
 
+def _cheapest(roads: tuple[Road, ...], tolerance: float) -> Road:
+    return min((r for r in roads if r.error <= tolerance), key=lambda road: road.seconds)
+
+
 @dataclass(frozen=True)
-class _Errors:
-    """Relative errors of a variance: of one draw for the roads that draw, else as it is."""
+class _Pilot:
+    """The best variances of the trial, and relative errors of the roads against them."""
 
+    variance: Tensor
     taylor: float
-    unscented: float
-    plain: float
-    controlled: float
-    num_outputs: int
+    plain: float  # of one draw
+    controlled: float  # of one draw
+
+    @classmethod
+    def of(
+        cls, fn: Function, mean: Mean, variance: Variance, num_samples: int, seed: int
+    ) -> _Pilot:
+        draw = partial(
+            sampling, fn, mean, variance, num_samples=num_samples, seed=seed, by_source=False
+        )
+        plain, best = draw(), draw(control="taylor")
+        plain_error, error = (
+            _size(y.errors[TOTAL]) / _size(best.variance) * num_samples**0.5 for y in (plain, best)
+        )
+        untried = cls(best.variance, 0.0, plain_error, error)
+        return replace(untried, taylor=untried.distance(taylor(fn, mean, variance)))
+
+    def distance(self, y: Moments) -> float:
+        """Relative error of a road without noise: the trial's own included, so an upper end."""
+        return _size(y.variance - self.variance) / _size(self.variance)
 
 
-def _errors(fn: Function, mean: Mean, variance: Variance, num_samples: int, seed: int) -> _Errors:
-    pilot = partial(
-        sampling, fn, mean, variance, num_samples=num_samples, seed=seed, by_source=False
-    )
-    plain, best = pilot(), pilot(control="taylor")
-    size = best.variance.square().sum().sqrt()
-
-    def of_one_draw(y: Moments) -> float:
-        return float(y.errors[TOTAL].square().sum().sqrt() / size) * num_samples**0.5
-
-    def distance(y: Moments) -> float:  # the pilot's own noise included: an upper end
-        return float((y.variance - best.variance).square().sum().sqrt() / size)
-
-    return _Errors(
-        taylor=distance(taylor(fn, mean, variance)),
-        unscented=distance(unscented(fn, mean, variance)),
-        plain=of_one_draw(plain),
-        controlled=of_one_draw(best),
-        num_outputs=best.mean.shape[1],
-    )
+def _size(value: Tensor) -> float:
+    # A function that ignores its latents has no variance, and no error either.
+    return max(float(value.double().square().sum().sqrt()), torch.finfo(torch.float64).tiny)
 
 
-def _roads(inputs: Inputs, errors: _Errors, tolerance: float) -> tuple[Road, ...]:
-    """Every road for all the uncertain rows, with as many draws as it needs."""
-    C, D = errors.num_outputs, sum(c.columns for c in inputs.covariances.values())
-    forward, backward = _times(inputs)
+def _gradients_and_draws(
+    inputs: Inputs, pilot: _Pilot, forward: float, backward: float, tolerance: float
+) -> tuple[Road, ...]:
+    """Roads for all the uncertain rows, with as many draws as each needs."""
+    C = pilot.variance.shape[1]
     crowded = inputs.num_uncertain() > 1
     runs = 1 + sum(float((rows & crowded).float().mean()) for rows in inputs.active.values())
 
     def drawn(name: str, error: float, before: float, call: str, passes: str) -> Road:
-        n = max(30, math.ceil((error / tolerance) ** 2))
+        n = max(FEWEST, math.ceil((error / tolerance) ** 2))
         seconds = before + runs * n * forward
         reached = error / n**0.5
         return Road(name, call.format(n), passes.format(n, f"{runs:.2g}"), seconds, reached)
 
     exact = forward + C * backward
-    points = 2 * D * (2 if runs > 1 else 1)
     gradients = f"1 forward and {C} backward passes"
     draws = "{} draws of {} forward passes"
     control = 'sampling(..., num_samples={}, control="taylor")'
     return (
-        Road("taylor", "taylor(...)", gradients, exact, errors.taylor),
-        drawn("sampling", errors.plain, 0.0, "sampling(..., num_samples={})", draws),
-        drawn("controlled", errors.controlled, exact, control, f"{gradients}, {draws}"),
-        Road(
-            "unscented",
-            "unscented(...)",
-            f"{points} forward passes",
-            points * forward,
-            errors.unscented,
-        ),
+        Road("taylor", "taylor(...)", gradients, exact, pilot.taylor),
+        drawn("sampling", pilot.plain, 0.0, "sampling(..., num_samples={})", draws),
+        drawn("controlled", pilot.controlled, exact, control, f"{gradients}, {draws}"),
     )
+
+
+def _sigma_points(inputs: Inputs, forward: float) -> Road:
+    """The unscented road, not tried yet."""
+    D = sum(c.columns for c in inputs.covariances.values())
+    passes = 2 * D * (2 if (inputs.num_uncertain() > 1).any() else 1)
+    seconds = passes * forward
+    return Road("unscented", "unscented(...)", f"{passes} forward passes", seconds, math.nan)
 
 
 def _times(inputs: Inputs) -> tuple[float, float]:

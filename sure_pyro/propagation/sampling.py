@@ -75,7 +75,7 @@ def sampling(
     fn, mean, variance, output_covariance, head, check_rows
         As in `taylor`; `fn` need not be differentiable.
     num_samples : int
-        Draws per row, at least 2; 30 or more with a control.
+        Draws per row, at least 2; 64 or more with a control, which has slopes to estimate.
     seed : int or torch.Generator
         The same seed gives the same result. The global generator is not touched.
     draws : "plain" or "sobol"

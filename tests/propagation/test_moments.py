@@ -58,7 +58,11 @@ def test_tables():
     assert dataset.sizes == {"row": 3, "output": 2, "source": 1, "other_output": 2}
     picked = dataset.variance_by_source.sel(source="input", output="dog")
     torch.testing.assert_close(torch.tensor(picked.values), y.sources["input"][:, 1])
-    assert {"mean_error", "variance_error", "covariance"} <= set(dataset.data_vars)
+    assert {"mean_error", "variance_error", "error_by_source", "covariance"} <= set(dataset)
+    assert (dataset.share == 1).all()
+    certain = taylor(torch.tanh, torch.zeros(3, 2), torch.zeros(3, 2)).to_dataset()
+    assert set(certain) == {"mean", "variance", "variance_by_source", "share"}
+    assert (certain.share == 0).all()
     half = Moments(torch.zeros(1, 1).bfloat16(), {"a": torch.ones(1, 1).bfloat16()})
     assert half.to_dataframe()["variance"].item() == 1
 

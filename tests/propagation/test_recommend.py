@@ -34,6 +34,25 @@ def test_other_covariances_and_partial_rows():
     assert recommend(torch.tanh, MEAN, variance).road.error <= 0.05
 
 
+def test_a_function_that_ignores_its_latents_needs_no_draws():
+    advice = recommend(lambda z: 0 * z[:, :1] + 1, MEAN, VARIANCE)
+    assert advice.road.error <= 0.05
+
+
+def test_sigma_points_of_many_entries_are_not_even_tried():
+    rows = []
+
+    def fn(z):
+        rows.append(len(z))
+        return z.sum(-1, keepdim=True)
+
+    wide = torch.zeros(20, 5000)
+    advice = recommend(fn, wide, wide + 1, pilot_rows=2)
+    assert advice.road.name == "taylor"
+    assert advice.to_dataframe().loc["unscented"].isna()["error"]
+    assert sum(rows) < 2 * 5000  # what the points of a single row would take
+
+
 def test_errors():
     with pytest.raises(ValueError, match="zero everywhere"):
         recommend(torch.tanh, MEAN, 0 * VARIANCE)
