@@ -10,20 +10,21 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from benchmarks.propagation_accuracy import rmse
+from benchmarks.propagation_accuracy import REFERENCE, rmse
 from sure_pyro.propagation import Moments, moment_matching, sampling, taylor, unscented
 
 SCALES = (0.1, 0.3, 1.0)
 DRAWS = (16, 64, 256, 1024, 4096)
+# Colours of Okabe and Ito, told apart by marker and dash in grey print.
 STYLES = {
-    "sampling, plain": ("C0", "o", "-"),
-    "sampling, Sobol": ("C1", "s", "--"),
-    "sampling, Taylor-controlled": ("C2", "^", "-"),
-    "Taylor, first order": ("C3", "*", ""),
-    "Taylor, second order": ("C3", "P", ""),
-    "Taylor, second order, 8 probes": ("C3", "X", ""),
-    "unscented": ("C4", "D", ""),
-    "moment matching": ("C5", "v", ""),
+    "sampling, plain": ("#0072B2", "o", "-"),
+    "sampling, Sobol": ("#E69F00", "s", "--"),
+    "sampling, Taylor-controlled": ("#000000", "^", ":"),
+    "Taylor, first order": ("#D55E00", "*", ""),
+    "Taylor, second order": ("#D55E00", "P", ""),
+    "Taylor, second order, 8 probes": ("#D55E00", "X", ""),
+    "unscented": ("#009E73", "D", ""),
+    "moment matching": ("#CC79A7", "v", ""),
 }
 
 
@@ -43,7 +44,7 @@ def accuracy_against_cost(repetitions: int = 5) -> list[dict[str, object]]:
     lines = []
     for sd in SCALES:
         variance = torch.full_like(mean, sd**2)
-        truth = sampling(net, mean, variance, num_samples=200_000, seed=10**6).variance
+        truth = sampling(net, mean, variance, num_samples=REFERENCE, seed=10**6).variance
         for road, draws, call in _roads(net, mean, variance):
             results, seconds = zip(*(_timed(call, s) for s in range(repetitions)), strict=True)
             error = rmse([y.variance for y in results], truth)
@@ -102,15 +103,26 @@ def picture(lines: list[dict[str, object]], path: Path) -> None:
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, len(SCALES), figsize=(12, 4.4), sharey=True, sharex=True)
+    figure, axes = plt.subplots(1, len(SCALES), figsize=(12, 4.8), sharey=True, sharex=True)
     for ax, sd in zip(axes, SCALES, strict=True):
         for road, (color, marker, line) in STYLES.items():
             points = [p for p in lines if p["latent_sd"] == sd and p["road"] == road]
             x, y = [p["seconds"] for p in points], [p["relative_error"] for p in points]
-            ax.plot(x, y, color=color, marker=marker, linestyle=line or "none", label=road)
+            style = {"color": color, "marker": marker, "linestyle": line or "none"}
+            ax.plot(x, y, **style, label=road, markersize=9 if not line else 6)
+        ax.axhline(0.05, color="0.6", linewidth=0.8, zorder=0)
+        ax.axhspan(1e-3, (2 / REFERENCE) ** 0.5, color="0.85", zorder=0)
         ax.set(xscale="log", yscale="log", title=f"latent sd {sd:g}", xlabel="seconds, 64 rows")
         ax.grid(alpha=0.3)
-    axes[0].set_ylabel("relative error of the variance")
+    axes[0].set_ylabel("relative error of the variance\n(root mean square)")
+    edge = {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom"}
+    axes[0].annotate("5 % ", (1, 0.05), **edge)
+    axes[0].annotate("error of the reference itself ", (1, 1.1e-3), **edge)
+    axes[0].set_ylim(bottom=1e-3)
+    for p in lines:
+        if p["latent_sd"] == SCALES[0] and p["road"] == "sampling, plain":
+            place = (p["seconds"], p["relative_error"])
+            axes[0].annotate(f"{p['draws']}", place, (2, 6), textcoords="offset points", fontsize=8)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="lower center", ncol=4, frameon=False)
     figure.tight_layout(rect=(0, 0.13, 1, 1))
     figure.savefig(path, dpi=150)
