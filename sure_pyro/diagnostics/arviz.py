@@ -54,6 +54,7 @@ def to_arviz(
     latents : bool or sequence of str
         Whether the posterior holds the latents that were missing, or of which modalities. What
         would be more than 2^24 numbers is left out with a warning, unless it is asked for by name.
+        Without them `az.loo` is faster: ArviZ looks at the chains of everything in the posterior.
     weights : WeightPosterior or mapping of str to array, optional
         For the posterior: a guide over weights, such as ``model.weights``, whose ``sample(seed)``
         is called S times; or draws by name, each (S, ...).

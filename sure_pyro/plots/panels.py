@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -67,8 +68,8 @@ def _labels_outside(axs: np.ndarray, used: list[matplotlib.axes.Axes]) -> None:
         ax.yaxis.label.set_fontsize("small")
         if k + columns < len(used):
             ax.set_xlabel("")
-        if k % columns:
-            ax.set_ylabel("")
+        name = "" if k % columns else ax.get_ylabel()
+        ax.set_ylabel("\n".join(textwrap.wrap(name, TITLE)))  # a panel is not high
 
 
 def _one_legend(used: list[matplotlib.axes.Axes], new: bool) -> None:

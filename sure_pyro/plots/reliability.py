@@ -72,5 +72,5 @@ def plot_confidence_reliability(
 
 
 def _diagonal(ax: matplotlib.axes.Axes, top: float) -> None:
-    ax.plot([0, top], [0, top], color="0.5", linewidth=1, label="right")
+    ax.axline((0, 0), slope=1, color="0.5", linewidth=1, label="right")  # to the end of any axis
     ax.set(xlim=(0, top), ylim=(0, top), aspect="equal")
