@@ -56,7 +56,7 @@ def fitted(source: str, seed: int, o: Options, guide: str | None = None) -> Case
         model = sp.SURE.load(folder)
     elif guide is None:
         backbone = sp.MLPBackbone.for_data(train, seed=seed)
-        sp.pretrain(backbone, train, validation, seed=seed, progress_bar=False)
+        sp.pretrain(backbone, train, validation, seed=seed, progress_bar=False, **o.fit)
         model = sp.SURE(backbone)
         sp.fit(model, train, validation, seed=seed, progress_bar=False, **o.fit)
         model.save(folder)
@@ -103,7 +103,8 @@ def nll(case: Case, mean: Tensor, variance: Tensor) -> float:
 def line(case: Case, mean: Tensor, variance: Tensor, head: Tensor, truth: Tensor) -> dict:
     """How a variance (B, C) compares with the truth, and what the likelihood says of it."""
     u = variance.mean(-1)
-    ranks = spearmanr(u, truth.mean(-1)).statistic if u.std() > 0 else np.nan
+    constant = bool((u == u[0]).all())  # it ranks nothing
+    ranks = np.nan if constant else spearmanr(u, truth.mean(-1)).statistic
     return {
         "variance / sampling": float(variance.sum() / truth.sum()),
         "rank correlation with sampling": float(ranks),

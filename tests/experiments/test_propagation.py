@@ -4,19 +4,20 @@ import torch
 
 from experiments import propagation
 from experiments.common import Options
+from tests.models.conftest import make_batch
 
 
 @pytest.fixture
-def o(tmp_path):
-    return Options(("digits",), seeds=1, workers=1, epochs=1, out=tmp_path, cache=tmp_path)
+def o(tmp_path, monkeypatch):
+    monkeypatch.setattr(propagation, "load", lambda source: make_batch(B=200))
+    return Options(("small",), seeds=1, workers=1, epochs=1, out=tmp_path, cache=tmp_path)
 
 
-@pytest.mark.slow
 def test_one_case_by_all_methods(o, monkeypatch):
     monkeypatch.setattr(propagation, "GUIDES", ("dropout",))
     monkeypatch.setattr(propagation, "FACTORS", (1e-3, 1.0))
     monkeypatch.setattr(propagation, "DRAWS", 200)
-    lines = propagation.measure("digits", 0, o)
+    lines = propagation.measure("small", 0, o)
     of = {(line["method"], line["factor"]): line for line in lines}
     assert of["sampling", 1.0]["variance / sampling"] == 1
     assert of["none", 1.0]["nll"] == of["none", 1e-3]["nll"]
@@ -26,9 +27,8 @@ def test_one_case_by_all_methods(o, monkeypatch):
     assert all(np.isfinite(line["nll"]) for line in lines)
 
 
-@pytest.mark.slow
 def test_a_guide_leaves_the_weights_as_they_were(o):
-    case = propagation.fitted("digits", 0, o, "dropout")
+    case = propagation.fitted("small", 0, o, "dropout")
     before = {name: p.clone() for name, p in case.model.named_parameters()}
     mean, variance = propagation.by_guide(case, seed=0)
     assert (variance > 0).any()
