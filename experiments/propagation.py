@@ -91,7 +91,8 @@ def propagated(case: Case, factor: float, seed: int) -> dict[str, Moments]:
 
 def from_latents(m: Moments) -> Tensor:
     """Variance (B, C) without the head's own."""
-    return m.variance - m.sources["head"]
+    # Summed, not the head's subtracted from the total: small variances would drown in rounding.
+    return torch.stack([s2 for name, s2 in m.sources.items() if name != "head"]).sum(0)
 
 
 def nll(case: Case, mean: Tensor, variance: Tensor) -> float:
@@ -102,9 +103,9 @@ def nll(case: Case, mean: Tensor, variance: Tensor) -> float:
 
 def line(case: Case, mean: Tensor, variance: Tensor, head: Tensor, truth: Tensor) -> dict:
     """How a variance (B, C) compares with the truth, and what the likelihood says of it."""
-    u = variance.mean(-1)
-    constant = bool((u == u[0]).all())  # it ranks nothing
-    ranks = np.nan if constant else spearmanr(u, truth.mean(-1)).statistic
+    rows = variance.mean(-1), truth.mean(-1)
+    constant = any(bool((x == x[0]).all()) for x in rows)  # it ranks nothing
+    ranks = np.nan if constant else spearmanr(*rows).statistic
     return {
         "variance / sampling": float(variance.sum() / truth.sum()),
         "rank correlation with sampling": float(ranks),
