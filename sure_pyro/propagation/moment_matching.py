@@ -64,7 +64,8 @@ def moment_matching(module: nn.Sequential, mean: Mean, variance: Variance) -> Mo
     if not isinstance(module, nn.Sequential):
         raise TypeError(f"`module` must be an nn.Sequential; got {type(module).__name__}.")
     inputs = prepare(module, mean, variance, ())
-    with torch.no_grad():
+    # A covariance in half precision need not be one: no autocast here.
+    with torch.no_grad(), torch.autocast(inputs.device.type, enabled=False):
         m = torch.cat([z.reshape(len(z), -1) for z in inputs.latents.values()], -1)
         m, sources = _through(module, m, _dense(inputs, m))
     variances = {name: S.diagonal(dim1=-2, dim2=-1) for name, S in sources.items()}

@@ -62,6 +62,14 @@ def test_certain_inputs_stay_certain():
     assert (y.variance < 1e-20).all()
 
 
+def test_callers_under_autocast_get_the_same():
+    net = nn.Sequential(nn.Linear(4, 6), nn.GELU(), nn.Linear(6, 2))
+    args = net, MEAN.float(), VARIANCE.float()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y = moment_matching(*args)
+    assert torch.equal(y.variance, moment_matching(*args).variance)
+
+
 def test_unknown_layers_are_named():
     with pytest.raises(TypeError, match="got Tanh"):
         moment_matching(nn.Sequential(nn.Tanh()), MEAN, VARIANCE)

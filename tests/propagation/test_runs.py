@@ -55,6 +55,19 @@ def test_weights_are_a_source_of_their_own():
         sampling(torch.tanh, mean, variance, weights=weights)
 
 
+def test_a_control_of_the_latents_goes_with_drawn_weights():
+    mean, variance = randn(5, 4), rand(5, 4)
+    options = {"weights": weights, "num_samples": 1000}
+    y = sampling(Linear(), mean, variance, control="taylor", **options)
+    # the latents alone are affine, so known exactly; the weights have no control of their own
+    torch.testing.assert_close(y.sources["input"], variance @ W.square())
+    spread = torch.full((4, 3), 0.09, dtype=torch.float64)
+    agree(y.sources["weights"], mean.square() @ spread, y.errors["weights"])
+    agree(y.sources["interaction"], variance @ spread, y.errors["interaction"])
+    plain = sampling(Linear(), mean, variance, **options)
+    assert (y.errors["total"] < plain.errors["total"]).all()
+
+
 def test_weights_from_a_pyro_guide():
     net = nn.Linear(4, 3)
 
