@@ -71,6 +71,12 @@ def test_python_blocks_of_the_objectives_page_run(small):
     assert set(run_blocks("docs/objectives.md")["elbo"].terms) == {"elbo", "rho/y"}
 
 
+def test_python_blocks_of_the_guides_page_run(small):
+    names = run_blocks("docs/guides.md")
+    assert (names["prediction"].variance["weights"] > 0).all()
+    assert names["guide"].covariance().shape == (4, 4)
+
+
 def test_blocks_that_do_not_run_are_noticed(tmp_path, monkeypatch):
     (tmp_path / "page.md").write_text("```python\nx = 1\n```\n\n```python\nx.no_such_thing\n```\n")
     monkeypatch.setattr("tests.test_readme.ROOT", tmp_path)

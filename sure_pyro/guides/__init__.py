@@ -1,12 +1,15 @@
 """Approximate posteriors of the missing latents and of the trained weights."""
 
+from sure_pyro.guides.amortised import AmortisedGuide
 from sure_pyro.guides.base import WeightGuide, weight_guide
 from sure_pyro.guides.curvature import diagonal_fisher, full_fisher
 from sure_pyro.guides.dropout import DropoutGuide
+from sure_pyro.guides.ensemble import EnsembleGuide
 from sure_pyro.guides.laplace import LaplaceGuide
 from sure_pyro.guides.normal import NormalGuide
 from sure_pyro.guides.program import WeightProgram
 from sure_pyro.guides.reconstructor import ReconstructorGuide
+from sure_pyro.guides.swag import SWAGGuide, Trajectory
 from sure_pyro.guides.trained import TrainedGuide, fit_weights
 from sure_pyro.guides.variational import (
     Approximation,
@@ -17,8 +20,8 @@ from sure_pyro.guides.variational import (
 )
 
 __all__ = [
-    "ReconstructorGuide", "WeightProgram", "WeightGuide", "weight_guide", "NormalGuide",
-    "TrainedGuide", "fit_weights", "VariationalGuide", "Approximation", "MAPGuide",
-    "MeanFieldGuide", "LowRankGuide", "DropoutGuide", "LaplaceGuide", "full_fisher",
-    "diagonal_fisher",
+    "ReconstructorGuide", "AmortisedGuide", "WeightProgram", "WeightGuide", "weight_guide",
+    "NormalGuide", "TrainedGuide", "fit_weights", "VariationalGuide", "Approximation", "MAPGuide",
+    "MeanFieldGuide", "LowRankGuide", "DropoutGuide", "EnsembleGuide", "LaplaceGuide", "SWAGGuide",
+    "Trajectory", "full_fisher", "diagonal_fisher",
 ]  # fmt: skip

@@ -250,8 +250,12 @@ class SURE(LocalPyroModule):
 
     def respond_to(self, mean: Mapping[str, Tensor]) -> Output:
         """`respond`, on the dictionary that `propagation_problem` gives."""
+        return self.head(self.fused(mean))
+
+    def fused(self, mean: Mapping[str, Tensor]) -> Float[Tensor, "B H"]:
+        """Representation h = omega(zt) of what `propagation_problem` gives, equation 4."""
         exists = {k.removesuffix(_EXISTS): e for k, e in mean.items() if k.endswith(_EXISTS)}
-        return self.respond({name: mean[name] for name in self.space.shapes}, exists)
+        return self.space.fuse({name: mean[name] for name in self.space.shapes}, exists)
 
     def taylor(self, latents: Latents, visible: Masks, reconstruction) -> Moments:
         """First-order propagation, equations 7 and 8, on the scale of the head (not in units)."""

@@ -18,6 +18,7 @@ from sure_pyro.training.checkpoint import read_progress
 from sure_pyro.training.history import History
 from sure_pyro.training.loop import Settings, run_phase
 from sure_pyro.training.steps import (
+    AmortisedStep,
     HeadStep,
     JointStep,
     LocationStep,
@@ -28,7 +29,8 @@ from sure_pyro.training.steps import (
 from sure_pyro.training.weights import Occasion, fit_guide
 
 PHASES: dict[str, type[Step]] = {
-    step.name: step for step in (ReconstructionStep, LocationStep, ScaleStep, HeadStep, JointStep)
+    step.name: step
+    for step in (ReconstructionStep, LocationStep, ScaleStep, HeadStep, JointStep, AmortisedStep)
 }
 DEFAULTS = {
     "reconstruction": Settings(epochs=150, lr=2e-3, batch_size=64),
@@ -36,6 +38,7 @@ DEFAULTS = {
     "scale": Settings(epochs=100, lr=2e-3, batch_size=64),
     "head": Settings(epochs=40, lr=1e-3, patience=10),
     "joint": Settings(epochs=150, lr=2e-3, batch_size=64),
+    "joint/amortised": Settings(epochs=150, lr=2e-3, batch_size=64),
 }
 VALIDATION_ROWS = 600  # few rows are repeated under other masks, so as not to hang on one draw
 
@@ -77,7 +80,7 @@ def fit(
         Under ``"faithful:..."`` the reconstruction is trained in two halves, ``"location"`` by
         squared error and then ``"scale"`` by the objective around the best locations, in networks
         of their own.
-    phases : tuple of {"reconstruction", "head", "joint"}
+    phases : tuple of {"reconstruction", "head", "joint", "joint/amortised"}
         In the order in which they are run. The halves can be named, too, for a model with
         ``separate_scale=True``. None of them, ``()``, with a `guide`: the model is fitted
         already, and the guide alone is learnt.

@@ -112,12 +112,14 @@ def run_phase(
         progress, history = resume, resume.history
         best = load_checkpoint(checkpoint, step, optimizer)
     history.best.setdefault(step.name, -1)
-    epochs = range(progress.epoch, settings.epochs)
+    # A phase that had ended by patience is over, whatever epochs it had left.
+    epochs = range(progress.epoch, progress.epoch if progress.finished else settings.epochs)
     bar = tqdm(epochs, desc=step.name, disable=not progress_bar, initial=progress.epoch)
     try:
         for epoch in bar:
             step.elbo.progress = epoch / settings.epochs
             means = _one_epoch(wrapped, step, train, optimizer, settings, epoch, fabric)
+            step.epoch_finished()
             measured = evaluate(wrapped, step, validation, validation_masks)
             history.records.append(_record(step, epoch, settings, means, measured))
             if measured["selection"] < progress.best_value:

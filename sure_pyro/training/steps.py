@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from sure_pyro.guides import ReconstructorGuide
+from sure_pyro.guides import AmortisedGuide, ReconstructorGuide
 from sure_pyro.models import SURE, Latents, LocScale, Output
 from sure_pyro.models.latents import Masks
 from sure_pyro.models.program import sample_latents, sample_target
@@ -44,7 +44,7 @@ class Step(nn.Module, ABC):
         self.elbo = elbo
         elbo.forget()
         self.handler = handler
-        self.guide = ReconstructorGuide()
+        self.guide: ReconstructorGuide | AmortisedGuide = ReconstructorGuide()
         self.terms: dict[str, Tensor] = {}
 
     @abstractmethod
@@ -66,6 +66,9 @@ class Step(nn.Module, ABC):
     def parameters_to_train(self) -> Iterator[nn.Parameter]:
         """Their parameters."""
         return (p for module in self.trained() for p in module.parameters())
+
+    def epoch_finished(self) -> None:
+        """Look at the weights after an epoch of training."""
 
     def selection_loss(self, loss: Tensor) -> Tensor:
         """What the best epoch is chosen by, given the validation loss.
@@ -203,6 +206,45 @@ class JointStep(Step):
 
     def _program(self, latents, visible, reconstruction, output) -> None:
         sample_latents(latents, visible, reconstruction)
+        sample_target(self.model.head, output, latents.target)
+
+
+class AmortisedStep(Step):
+    """Joint training as a generative program: a missing latent is drawn, and the target sees it.
+
+    log p(z_hidden, y | z_visible), with what is missing in the data drawn from a guide that sees
+    the target (`AmortisedGuide`), whose divergence from the reconstructor is counted. Unlike in
+    `JointStep`, a latent that is hidden on purpose reaches the fusion with its true value.
+    """
+
+    name = "joint/amortised"
+
+    def __init__(self, model, elbo, handler):
+        super().__init__(model, elbo, handler)
+        self.guide = AmortisedGuide.of(model)
+
+    def trained(self) -> tuple[nn.Module, ...]:
+        """See `Step.trained`."""
+        return (self.model.reconstructor, self.model.head, self.guide)
+
+    def trainable(self) -> tuple[nn.Module, ...]:
+        """See `Step.trainable`."""
+        return self.trained()
+
+    def forward(self, latents: Latents, visible: Masks) -> Tensor:
+        """Loss of a batch; validation draws the same latents in every epoch."""
+        r = self.model.reconstruct(latents, visible)
+        with torch.random.fork_rng(enabled=not self.training), self.handler():
+            if not self.training:
+                torch.manual_seed(0)
+            loss = self.elbo.differentiable_loss(self._program, self.guide, latents, visible, r)
+        self.terms = self.elbo.terms | squared_errors(latents, visible, r)
+        return loss
+
+    def _program(self, latents, visible, reconstruction) -> None:
+        drawn = sample_latents(latents, visible, reconstruction)
+        zt = self.model.fill(latents, visible, drawn)
+        output = self.model.respond(zt, latents.exists(visible))
         sample_target(self.model.head, output, latents.target)
 
 

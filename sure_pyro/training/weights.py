@@ -8,7 +8,15 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from sure_pyro.guides import LaplaceGuide, TrainedGuide, WeightGuide, WeightProgram
+from sure_pyro.guides import (
+    EnsembleGuide,
+    LaplaceGuide,
+    SWAGGuide,
+    TrainedGuide,
+    Trajectory,
+    WeightGuide,
+    WeightProgram,
+)
 from sure_pyro.models import SURE, Latents
 from sure_pyro.models.latents import Masks
 from sure_pyro.objectives import CorrelationELBO
@@ -16,13 +24,26 @@ from sure_pyro.objectives.presets import Handler
 from sure_pyro.training.history import History
 from sure_pyro.training.likelihoods import masked_batches, weight_program
 from sure_pyro.training.loop import Settings, run_phase
-from sure_pyro.training.steps import Step
+from sure_pyro.training.members import (
+    MemberHeadStep,
+    MemberReconstructionStep,
+    Stack,
+    bayesian_bootstrap,
+    fresh_parts,
+    weighted,
+)
+from sure_pyro.training.steps import HeadStep, ReconstructionStep, Step
 
 # A Normal's log-scales start near their optimum, and weights at the fitted ones: few epochs, at a
 # rate that lets scales move. The prior is in the program, so there is no weight decay beside it.
 SETTINGS = {
     "reconstructor": Settings(epochs=40, lr=2e-3, batch_size=64, weight_decay=0.0),
     "head": Settings(epochs=30, lr=2e-3, weight_decay=0.0),
+}
+# As phase 1; heads start at the fitted one.
+MEMBER_SETTINGS = {
+    "reconstructor": Settings(epochs=150, lr=2e-3, batch_size=64),
+    "head": Settings(epochs=15, lr=1e-3),  # the last is kept
 }
 FULL_BATCH, DIAGONAL_BATCH = 1024, 64  # rows: of exact and of estimated curvature
 FULL_MASKS, DIAGONAL_MASKS = 2, 4  # random masks of each row, for the curvature
@@ -48,11 +69,12 @@ class Occasion:
         _, handler = self.objective()
         return weight_program(self.model, part, guide, len(self.train), handler)
 
-    def run(self, step: Step, settings: Settings) -> None:
+    def run(self, step: Step, settings: Settings, train: Latents | None = None) -> None:
         """Run a step through the loop."""
         run_phase(
-            step, self.train, self.validation, self.masks, replace(settings, **self.changes),
-            self.fabric, self.history, progress_bar=self.progress_bar,
+            step, train or self.train, self.validation, self.masks,
+            replace(settings, **self.changes), self.fabric, self.history,
+            progress_bar=self.progress_bar,
         )  # fmt: skip
 
 
@@ -64,6 +86,7 @@ def fit_guide(guide: WeightGuide, occasion: Occasion) -> None:
     model = occasion.model
     guide.learnt = {}
     model.eval()
+    torch.manual_seed(occasion.seed)  # whatever was fitted before: the caller restores the state
     try:
         learn(guide, occasion)
     finally:
@@ -104,6 +127,86 @@ def _(guide: TrainedGuide, occasion: Occasion) -> None:
             guide.keep(program, approximation)
 
 
+@learn.register
+def _(guide: EnsembleGuide, occasion: Occasion) -> None:
+    """The fitted model is the first member; the others are trained beside each other."""
+    model, others = occasion.model, guide.members - 1
+    reconstructors = None
+    if "reconstructor" in guide.over:
+        reconstructors = Stack(list(fresh_parts(model, others)))
+        step: Step = MemberReconstructionStep(model, *occasion.objective(), reconstructors)
+        occasion.run(step, MEMBER_SETTINGS["reconstructor"])
+        guide.learn("reconstructor", _with_first(model, "reconstructor", reconstructors))
+    if "head" in guide.over:
+        heads = Stack([model.head] * others)
+        counts = bayesian_bootstrap(len(occasion.train), others, model.space.like)
+        step = MemberHeadStep(model, *occasion.objective(), heads, reconstructors)
+        occasion.run(step, MEMBER_SETTINGS["head"], weighted(occasion.train, counts))
+        guide.learn("head", _with_first(model, "head", heads))
+
+
+def _with_first(model: SURE, part: str, others: Stack) -> dict[str, Tensor]:
+    """Stacked weights of all members by their names in the model."""
+    first = dict(getattr(model, part).named_parameters())
+    return {
+        f"{part}.{name}": torch.cat([first[name].detach().unsqueeze(0), w.detach()])
+        for name, w in others.weights().items()
+    }
+
+
+@learn.register
+def _(guide: SWAGGuide, occasion: Occasion) -> None:
+    """Go on with each phase at a constant rate, then put the fitted weights back."""
+    model = occasion.model
+    for part in guide.over:
+        fitted = {n: t.clone() for n, t in getattr(model, part).state_dict().items()}
+        trajectory = Trajectory(guide.rank)
+        step = {"reconstructor": _SWAGReconstructor, "head": _SWAGHead}[part](
+            model, *occasion.objective()
+        )
+        step.look = lambda part=part, to=trajectory: to.add(
+            {f"{part}.{n}": p for n, p in getattr(model, part).named_parameters()}
+        )
+        try:
+            occasion.run(step, SWAG_SETTINGS[part])
+        finally:
+            getattr(model, part).load_state_dict(fitted)
+        guide.learn_trajectory(part, trajectory)
+
+
+@dataclass(frozen=True)
+class ConstantRate(Settings):
+    """Settings whose learning rate does not fall, and that never stop early."""
+
+    def lr_at(self, epoch: int) -> float:
+        """The learning rate."""
+        return self.lr
+
+
+# A quarter of the phases' own rates: iterates wander around the fitted weights, not away from them.
+SWAG_SETTINGS = {
+    "reconstructor": ConstantRate(epochs=30, lr=5e-4, batch_size=64, patience=10**6),
+    "head": ConstantRate(epochs=20, lr=2.5e-4, patience=10**6),
+}
+
+
+class _Looking:
+    """A step that hands its weights on after every epoch."""
+
+    look: Callable[[], None]
+
+    def epoch_finished(self) -> None:
+        self.look()
+
+
+class _SWAGReconstructor(_Looking, ReconstructionStep):
+    name = "reconstructor/swag"
+
+
+class _SWAGHead(_Looking, HeadStep):
+    name = "head/swag"
+
+
 class GuideStep(Step):
     """Equation 6 over weights drawn from a guide; their prior counts once per data set.
 
@@ -125,12 +228,6 @@ class GuideStep(Step):
     def trainable(self) -> tuple[nn.Module, ...]:
         """See `Step.trainable`."""
         return (self.approximation,)
-
-    def train(self, mode: bool = True) -> "GuideStep":
-        """Set the mode of everything but the model."""
-        super().train(mode)
-        self.model.eval()
-        return self
 
     def forward(self, latents: Latents, visible: Masks) -> Tensor:
         """Loss of a batch."""

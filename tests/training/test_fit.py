@@ -143,6 +143,16 @@ def test_the_memory_of_the_correlation_is_resumed_and_starts_empty(tmp_path, mon
     assert fingerprint(model.reconstructor) == fingerprint(straight.reconstructor)
 
 
+def test_a_phase_that_ended_by_patience_is_not_taken_up_again(tmp_path):
+    model, train, validation = make()
+    path = tmp_path / "run.safetensors"
+    options = {"epochs": 60, "lr": 0.0, "phases": ("head",), "checkpoint": path}
+    first = fit(model, train, validation, **options)
+    assert len(first.records) < 60
+    again = fit(model, train, validation, **options, resume=True)
+    assert again.records == first.records
+
+
 def test_an_interrupted_fit_keeps_the_best_weights(monkeypatch, tmp_path):
     model, train, validation = make()
     interrupt_after(monkeypatch, 2)

@@ -9,7 +9,7 @@ from sure_pyro.training.likelihoods import masked_batches, weight_program
 from sure_pyro.training.steps import HeadStep, ReconstructionStep
 from tests.training.test_fit import fingerprint, fit, make
 
-GUIDES = ["map", "mean-field", "low-rank", "laplace", "dropout"]
+GUIDES = ["map", "mean-field", "low-rank", "laplace", "dropout", "ensemble", "swag"]
 
 
 @pytest.mark.parametrize("over", [("head",), ("reconstructor",)])
@@ -19,7 +19,9 @@ def test_every_guide_fits_over_every_part_without_a_warning(kind, over):
     model, train, validation = make()
     plain, *_ = make()
     fit(plain, train, validation, epochs=1)
-    history = fit(model, train, validation, epochs=1, guide=weight_guide(kind, over=over))
+    history = fit(model, train, validation, epochs=1)
+    again = fit(model, train, validation, epochs=2, phases=(), guide=weight_guide(kind, over=over))
+    history.best |= again.best
     assert fingerprint(model.reconstructor) == fingerprint(plain.reconstructor)
     assert fingerprint(model.head) == fingerprint(plain.head)
     trained = {f"{part}/{kind}" for part in over} & set(history.best)
@@ -35,7 +37,7 @@ def test_every_guide_fits_over_every_part_without_a_warning(kind, over):
 @pytest.mark.parametrize("kind", GUIDES)
 def test_fitted_guide_is_saved_with_the_model(kind, tmp_path):
     model, train, validation = make()
-    fit(model, train, validation, epochs=1, guide=kind)
+    fit(model, train, validation, epochs=2, guide=kind)
     model.save(tmp_path)
     loaded = sp.SURE.load(tmp_path)
     for name, w in model.weights.sample(7).items():
@@ -134,6 +136,46 @@ def test_masked_batches_cover_all_rows_and_keep_their_seed():
         assert all(torch.equal(a[name], b[name]) for name in a)
     first, second = batches[0][1], batches[3][1]
     assert any(not torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_guide_alone_is_that_of_a_whole_fit():
+    """``phases=()`` fits the guide over the weights as they are, to the same bits."""
+    whole, train, validation = make()
+    fit(whole, train, validation, epochs=1, guide="mean-field")
+    parts, *_ = make()
+    fit(parts, train, validation, epochs=1)
+    fit(parts, train, validation, epochs=1, phases=(), guide="mean-field")
+    for name, w in whole.weights.sample(0).items():
+        assert torch.equal(parts.weights.sample(0)[name], w)
+
+
+def test_an_interrupted_guide_keeps_its_best_weights(monkeypatch):
+    from sure_pyro.training.weights import GuideStep
+
+    def interrupt(self):
+        raise KeyboardInterrupt
+
+    model, train, validation = make()
+    with monkeypatch.context() as patch:
+        patch.setattr(GuideStep, "epoch_finished", interrupt)
+        history = fit(model, train, validation, epochs=1, guide="mean-field")
+    assert history.interrupted
+    assert model.predict(validation, num_weights=2).variance["weights"].isfinite().all()
+
+
+@pytest.mark.parametrize("kind", ["laplace", "ensemble", "swag"])
+def test_guides_over_a_reconstructor_in_halves(kind):
+    model, train, validation = make()
+    guide = weight_guide(kind, over=("reconstructor", "head"))
+    fit(model, train, validation, epochs=2, objective="faithful:elbo+pcc", guide=guide)
+    assert (model.predict(train, num_weights=3).variance["weights"] > 0).all()
+
+
+def test_the_amortised_joint_phase_trains_without_a_warning():
+    model, train, validation = make()
+    history = fit(model, train, validation, epochs=3, phases=("joint/amortised",))
+    selection = history.phase("joint/amortised")["validation/selection"]
+    assert selection.min() < selection.iloc[0]
 
 
 def test_unknown_guides_are_refused():
