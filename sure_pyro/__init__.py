@@ -39,7 +39,7 @@ from sure_pyro.data import (
     save_npz,
     synthetic,
 )
-from sure_pyro.diagnostics import to_arviz
+from sure_pyro.diagnostics import diagnose, to_arviz
 from sure_pyro.models import SURE, Backbone, MLPBackbone, Prediction, TransformerBackbone, pretrain
 from sure_pyro.objectives import CorrelationELBO
 from sure_pyro.training import TrainingDiverged, fit
@@ -53,6 +53,7 @@ __all__ = [
     "CorrelationELBO", "fit", "TrainingDiverged", "to_arviz",
     "recalibrate", "CalibratedSURE", "conformal", "Conformal", "DeferralPolicy",
     "calibration_table", "compare", "Recipe",
+    "diagnose",
     "data", "models", "guides", "objectives", "training", "propagation", "calibration",
     "calibrated", "diagnostics", "plots",
 ]  # fmt: skip
