@@ -126,7 +126,9 @@ def main():
     torch.set_num_threads(1)
     if arguments.members:
         return measure_members()
-    measure(arguments.guides, arguments.seed, arguments.epochs).to_csv(arguments.out, index=False)
+    measure(arguments.guides, arguments.seed, arguments.epochs).round(4).to_csv(
+        arguments.out, index=False
+    )
 
 
 if __name__ == "__main__":

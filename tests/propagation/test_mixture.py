@@ -21,18 +21,18 @@ def test_law_of_total_variance_by_hand(double):
 
 
 def test_linear_function_with_random_weights_is_the_closed_form(double):
-    """y = w z: E = m mu, Var = m^2 s2 + v s2 + v mu^2; 5 standard errors of 500 draws."""
+    """y = w z: E = m mu, Var = m^2 s2 + v s2 + v mu^2; 5 standard errors of 250 draws."""
     m, v = torch.tensor([1.0, -0.5]), torch.tensor([0.3, 0.2])
     z, s2 = torch.tensor([[2.0, 1.0]]), torch.tensor([[0.4, 0.1]])
-    w = m + v.sqrt() * torch.randn(500, 2, generator=torch.Generator().manual_seed(0))
+    w = m + v.sqrt() * torch.randn(250, 2, generator=torch.Generator().manual_seed(0))
     draws = [taylor(lambda z, w=w_s: (z @ w)[:, None], z, s2) for w_s in w]
     result = mixture(draws)
     weights = (v * z.square()).sum()
-    assert abs(result.sources["weights"].item() - weights) < 5 * weights * (2 / 500) ** 0.5
+    assert abs(result.sources["weights"].item() - weights) < 5 * weights * (2 / 250) ** 0.5
     within = ((m.square() + v) * s2).sum()
     assert abs(result.sources["input"] - within) < 5 * result.errors["input"]
     assert result.errors["weights"].item() == pytest.approx(
-        weights.item() * (2 / 500) ** 0.5, rel=0.3
+        weights.item() * (2 / 250) ** 0.5, rel=0.4
     )
 
 
