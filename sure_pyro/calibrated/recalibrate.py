@@ -90,7 +90,7 @@ def recalibrate(
     pattern = mask_pattern(masked.batch.available.cpu().numpy(), masked.batch.modalities)
     maps = None
     if reconstruction != "none":
-        point = base.predict(masked.batch, "none")
+        point = base.predict(masked.batch, "none", num_weights=0)
         hidden = hidden_latents(base, masked, point.reconstruction)
         maps = ReconstructionMaps.fit(
             hidden,
