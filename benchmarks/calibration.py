@@ -7,7 +7,9 @@ of `sure_pyro.fit`, and the model is kept in FOLDER; a fitted model that is ther
 Everything is calibrated on the validation part and measured on the test part, every row under every
 mask that it can have. Nothing is tuned to the test part. ``--late`` cuts the validation part off
 the end of the training part, whole groups in their order, instead of at random: for data whose
-groups are weeks. Results of a cell are kept beside its model; ``--again`` measures it once more.
+groups are weeks. ``--within`` leaves the test part alone: one half of the validation part (whole
+groups) calibrates, the other is measured, which shows what the method does where nothing shifts.
+Results of a cell are kept beside its model; ``--again`` measures it once more.
 
 Writes ``calibration_sizes.csv`` (variance ratio and coverage of 90 % intervals or sets, by target
 and mask pattern, with a 90 % bootstrap interval over rows) and ``calibration_deferral.csv`` under
@@ -78,8 +80,8 @@ def measured(numerator, denominator, *, pattern: np.ndarray, **cell) -> Iterator
         if k.sum() >= MINIMUM_ROWS:
             a, b = numerator[k], denominator[k]
             counts = bootstrap_counts(len(a), None, 300, seed=0)
-            with np.errstate(divide="ignore"):  # without an error the ratio is infinite
-                found = interval(a.mean() / b.mean(), (counts @ a) / (counts @ b), 0.9)
+            # A resample without a single error counts as a tenth of one: the ratio stays finite.
+            found = interval(a.mean() / b.mean(), (counts @ a) / np.maximum(counts @ b, 0.1), 0.9)
             values = {"value": found.estimate, "lower": found.lower, "upper": found.upper}
             yield {**cell, "pattern": name, "rows": int(k.sum()), **values}
 
@@ -146,21 +148,31 @@ def deferral(model: sp.SURE, validation: sp.Batch, masked: MaskedRows) -> Iterat
 
     The thresholds come from the validation part, so the share of test rows that is deferred differs
     from the budget, by chance and by shift. So the one threshold is also cut at that very share.
+    A calibrated doubt means the same under every mask, so there one threshold is per-mask already:
+    that is why the model as it was fitted is decided on, too.
     """
-    calibrated = sp.recalibrate(model, validation)
-    p = calibrated.predict(masked.batch)
-    options = {}
-    if p.task == "regression":  # wrong: off by more than half a standard deviation of the target
-        options["tolerance"] = float(0.5 * validation.target.std())
-    for budget in BUDGETS:
-        policy = sp.DeferralPolicy.fit(calibrated, validation, budget=budget, **options)
-        table = policy.compare(p, masked.batch).iloc[0]
-        names = ("coverage", "risk", "static_coverage", "static_risk")
-        row = {"budget": budget, **{name: float(table[name]) for name in names}}
-        score = doubt(p, policy.road, policy.tolerance)
-        wrong = loss(p, policy.road, masked.batch.target.numpy(), policy.tolerance)
-        surest = np.argsort(score, kind="stable")[: round(row["coverage"] * len(score))]
-        yield {**row, "static_risk_at_same_coverage": float(wrong[surest].mean())}
+    models = {"as fitted": model, "calibrated": sp.recalibrate(model, validation)}
+    for kind, m in models.items():
+        p = m.predict(masked.batch)
+        options = {}
+        if (
+            p.task == "regression"
+        ):  # wrong: off by more than half a standard deviation of the target
+            options["tolerance"] = float(0.5 * validation.target.std())
+        for budget in BUDGETS:
+            policy = sp.DeferralPolicy.fit(m, validation, budget=budget, **options)
+            yield {"model": kind, "budget": budget, **decided(policy, p, masked)}
+
+
+def decided(policy: sp.DeferralPolicy, p: sp.Prediction, masked: MaskedRows) -> dict[str, float]:
+    """Coverage and risk of both kinds of threshold, and of one threshold at the same coverage."""
+    table = policy.compare(p, masked.batch).iloc[0]
+    names = ("coverage", "risk", "static_coverage", "static_risk")
+    row = {name: float(table[name]) for name in names}
+    score = doubt(p, policy.road, policy.tolerance)
+    wrong = loss(p, policy.road, masked.batch.target.numpy(), policy.tolerance)
+    surest = np.argsort(score, kind="stable")[: round(row["coverage"] * len(score))]
+    return {**row, "static_risk_at_same_coverage": float(wrong[surest].mean())}
 
 
 # -- all cells ------------------------------------------------------------------------------------
@@ -170,13 +182,20 @@ def cell(source: str, seed: int, options) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Both tables of one dataset and seed, from the folder or measured now."""
     name = Path(source).stem + ("-late" if options.late else "")
     where = options.models / f"{name}-{options.objective}-{seed}"
-    files = [where / f"{table}.csv" for table in ("sizes", "deferral")]
-    if options.again or not all(file.exists() for file in files):
+    if options.within:
+        name += "-within"
+    kind = "within-" if options.within else ""
+    files = [where / f"{kind}{table}.csv" for table in ("sizes", "deferral")]
+    wanted = [options.again or not file.exists() for file in files]
+    if any(wanted):
         train, validation, test = parts(load(source), seed, options.late)
         model = fitted(train, validation, options.objective, seed, where)
+        if options.within:
+            validation, test = validation.split((0.5, 0.5), seed=seed)
         masked = every_mask(test)
-        for file, rows in zip(files, (sizes, deferral), strict=True):
-            pd.DataFrame(rows(model, validation, masked)).to_csv(file, index=False)
+        for file, rows, again in zip(files, (sizes, deferral), wanted, strict=True):
+            if again:
+                pd.DataFrame(rows(model, validation, masked)).to_csv(file, index=False)
     tables = [pd.read_csv(file) for file in files]
     for table in tables:
         table.insert(0, "seed", seed)
@@ -215,6 +234,7 @@ def main() -> None:
     parser.add_argument("--objective", default="elbo+pcc")
     parser.add_argument("--models", type=Path, required=True, help="folder of the fitted models")
     parser.add_argument("--late", action="store_true", help="validation: the last groups")
+    parser.add_argument("--within", action="store_true", help="halves of the validation part")
     parser.add_argument("--again", action="store_true", help="measure again what was measured")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
@@ -228,7 +248,7 @@ def main() -> None:
     deferred = both[1].assign(
         better=both[1]["risk"] < both[1]["static_risk_at_same_coverage"],
     )
-    mean = deferred.drop(columns="seed").groupby(["data", "budget"], sort=False).mean()
+    mean = deferred.drop(columns="seed").groupby(["data", "model", "budget"], sort=False).mean()
     print(mean.to_string(float_format="{:.3f}".format))
 
 

@@ -77,6 +77,18 @@ def test_python_blocks_of_the_guides_page_run(small):
     assert names["guide"].covariance().shape == (4, 4)
 
 
+def test_python_blocks_of_the_calibration_page_run(small, capsys):
+    names = run_blocks("docs/calibration.md")
+    before, after = (names[name].predict(names["gappy"]) for name in ("calibrated", "same"))
+    assert before.total.equal(after.total)
+    assert names["prediction"].seen.all()
+    assert {str(reason).split(":")[0] for reason in names["decisions"].reason} == {
+        "accepted",
+        "deferred",
+    }
+    assert "variance_ratio" in capsys.readouterr().out
+
+
 def test_blocks_that_do_not_run_are_noticed(tmp_path, monkeypatch):
     (tmp_path / "page.md").write_text("```python\nx = 1\n```\n\n```python\nx.no_such_thing\n```\n")
     monkeypatch.setattr("tests.test_readme.ROOT", tmp_path)

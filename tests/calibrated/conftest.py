@@ -24,7 +24,7 @@ def worlds():
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         model = make_model(make_batch(200, 1, missing=False, task=task))
-        rows = [stretched(make_batch(n, s, False, task)) for n, s in ((600, 2), (1500, 3))]
+        rows = [stretched(make_batch(n, s, False, task)) for n, s in ((500, 2), (800, 3))]
         torch.set_num_threads(threads)
         found[task] = (model, *rows)
     return found

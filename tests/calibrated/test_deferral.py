@@ -22,8 +22,9 @@ def test_a_budget_is_kept_and_spent_on_what_errs(scene):
     calibrated, validation, batch, prediction = scene
     policy = sp.DeferralPolicy.fit(calibrated, validation, budget=0.3)
     found = policy.decide(prediction, batch.available)
-    # 600 rows under 7 masks decide the thresholds: at worst as 600, sd of a share 0.019; 4 sd.
-    assert found.accept.mean() == pytest.approx(0.7, abs=0.076)
+    # 500 rows under 7 masks set the thresholds, 800 are decided: sd of a share, if all masks of
+    # a row went together, sqrt(0.21 / 500 + 0.21 / 800) = 0.026; 4 sd.
+    assert found.accept.mean() == pytest.approx(0.7, abs=0.105)
     wrong = (prediction.label != batch.target).numpy()
     assert wrong[found.accept].mean() < wrong.mean() < wrong[~found.accept].mean()
     report = policy.evaluate(prediction, batch)

@@ -8,6 +8,7 @@ from sure_pyro.calibrated.arrays import as_float64
 from sure_pyro.calibration import categorical_nll, mask_pattern, per_pattern, variance_ratio
 from sure_pyro.data import every_mask, missing
 from sure_pyro.models.heads import Output
+from tests.models.conftest import make_batch, make_model
 
 
 def sizes(model, batch):
@@ -21,12 +22,12 @@ def sizes(model, batch):
 @pytest.mark.parametrize("kind", ["scale", "affine", "isotonic"])
 def test_reconstructions_are_of_the_right_size_in_every_pattern_of_new_rows(worlds, kind):
     """Nearly Gaussian errors, 2 entries or more of a row, which err together at worst: a ratio of
-    600 to one of 1500 rows scatters by sqrt(2 / 600 + 2 / 1500) = 7 %; 9 ratios, 4 sd: 6e-4.
+    500 to one of 800 rows scatters by sqrt(2 / 500 + 2 / 800) = 8 %; 9 ratios, 4 sd: 6e-4.
     """
     model, validation, new = worlds["regression"]
     assert np.abs(np.log(sizes(model, new))).max() > 0.5
     calibrated = sp.recalibrate(model, validation, reconstruction=kind)
-    assert np.abs(np.log(sizes(calibrated, new))).max() < 0.28
+    assert np.abs(np.log(sizes(calibrated, new))).max() < 0.32
 
 
 def test_outputs_are_of_the_right_size_in_every_pattern_of_new_rows(worlds):
@@ -40,8 +41,8 @@ def test_outputs_are_of_the_right_size_in_every_pattern_of_new_rows(worlds):
         return variance_ratio(as_float64(p.total), e2, masked.pattern).value
 
     assert np.abs(np.log(ratios(model))).max() > 0.4
-    # 7 ratios of 600 to 1500 rows, as above.
-    assert np.abs(np.log(ratios(sp.recalibrate(model, validation)))).max() < 0.28
+    # 7 ratios of 500 to 800 rows, as above.
+    assert np.abs(np.log(ratios(sp.recalibrate(model, validation)))).max() < 0.32
 
 
 @pytest.mark.parametrize("task", ["classification", "multilabel"])
@@ -159,8 +160,6 @@ def test_both_roads_have_maps_of_their_own(worlds):
 
 
 def test_sequences_keep_their_shape():
-    from tests.models.conftest import make_batch, make_model
-
     batch = make_batch(60, missing=False)
     model = make_model(batch, "transformer")
     found = sp.recalibrate(model, batch).predict(every_mask(batch[:5]).batch)
@@ -192,3 +191,18 @@ def test_bad_input_is_refused(worlds):
         sp.recalibrate(sp.SURE(model.backbone), validation)
     with pytest.raises(ValueError, match="A calibrated model is not trained"):
         sp.fit(sp.recalibrate(model, validation), validation)
+
+
+def test_the_weights_stay_a_source_under_a_calibration(tmp_path):
+    """A posterior of the weights draws through the recalibrated scales, and is saved with them."""
+    batch = make_batch(120, missing=False, task="regression")
+    model = make_model(batch)
+    sp.fit(model, batch, batch, epochs=1, progress_bar=False, guide="laplace")
+    calibrated = sp.recalibrate(model, batch)
+    shown = missing.mcar(batch[:30], 0.4, seed=0)
+    prediction = calibrated.predict(shown)
+    assert "weights" in prediction.variance
+    torch.testing.assert_close(sum(prediction.variance.values()), prediction.total)
+    calibrated.save(tmp_path)
+    again = sp.CalibratedSURE.load(tmp_path).predict(shown)
+    assert torch.equal(again.total, prediction.total)
