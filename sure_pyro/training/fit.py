@@ -1,6 +1,6 @@
 """`fit`: both phases of SURE with defaults that work, or one joint phase."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from sure_pyro.data import Batch
 from sure_pyro.guides import WeightGuide, weight_guide
 from sure_pyro.models import SURE, Latents
-from sure_pyro.models.latents import hide
+from sure_pyro.models.latents import check_odds, hide
 from sure_pyro.objectives import CorrelationELBO, preset
 from sure_pyro.objectives.presets import DEFAULT_WEIGHT, FAITHFUL, Handler, Unchanged
 from sure_pyro.training.checkpoint import read_progress
@@ -51,6 +51,7 @@ def fit(
     *,
     phases: tuple[str, ...] = ("reconstruction", "head"),
     weight: float = DEFAULT_WEIGHT,
+    hiding: Mapping[str, float] | None = None,
     guide: str | WeightGuide | None = None,
     seed: int = 0,
     epochs: int | None = None,
@@ -86,6 +87,10 @@ def fit(
         already, and the guide alone is learnt.
     weight : float
         Lambda, for the presets.
+    hiding : mapping of str to float, optional
+        Odds with which each modality is hidden in training, relative to the others: with
+        ``{"text": 3.0}`` text goes first three times as often as another one. 1 for those that are
+        not named. The validation rows, which choose the best epoch, are hidden alike.
     guide : {"map", "mean-field", "low-rank", "laplace", "dropout", "ensemble", "swag"}, optional
         Or a `WeightGuide`: posterior of the trained weights, fitted after the phases and left in
         ``model.weights``; `SURE.predict` then adds the source ``"weights"``.
@@ -111,7 +116,8 @@ def fit(
     Raises
     ------
     ValueError
-        If data and model do not fit together, or no row has two modalities to learn from.
+        If data and model do not fit together, no row has two modalities to learn from, or `hiding`
+        is not positive odds of modalities.
     TrainingDiverged
         If the loss is not finite; the best weights so far are kept.
     """
@@ -124,10 +130,12 @@ def fit(
     if validation is None:
         train, validation = train.split((0.8, 0.2), seed=seed)
     _check_alike(train, validation)
+    check_odds(hiding or {}, train.modalities)
     checkpoint = None if checkpoint is None else Path(checkpoint)
     before = read_progress(checkpoint) if resume and checkpoint and checkpoint.exists() else None
     history = before.history if before else History()
     fabric = fabric or Fabric(accelerator=train.available.device.type, devices=1)
+    changes = _given(epochs=epochs, batch_size=batch_size, lr=lr, hiding=hiding)
     faithful = isinstance(objective, str) and objective.startswith(FAITHFUL)
     with _own_randomness(seed):
         model.initialize(train, separate_scale=faithful)
@@ -136,7 +144,7 @@ def fit(
         _check_separate(model, phases)
         latents, held_out = model.encode(train), _repeated(model.encode(validation))
         _check_trainable(latents)
-        masks = hide(held_out, torch.Generator().manual_seed(seed))
+        masks = hide(held_out, torch.Generator().manual_seed(seed), odds=hiding)
         try:
             for phase in phases:
                 if before and before.phase != phase and phase in history.best:
@@ -145,13 +153,12 @@ def fit(
                     (before, None) if before and before.phase == phase else (None, before)
                 )
                 step = PHASES[phase](model, *_objective(objective, weight))
-                settings = _settings(phase, epochs=epochs, batch_size=batch_size, lr=lr)
+                settings = replace(DEFAULTS[phase], **changes)
                 run_phase(
                     step, latents, held_out, masks, settings, fabric, history,
                     checkpoint=checkpoint, resume=resumed, progress_bar=progress_bar,
                 )  # fmt: skip
             if guide is not None:
-                changes = _given(epochs=epochs, batch_size=batch_size, lr=lr)
                 fit_guide(guide, Occasion(
                     model, latents, held_out, masks, lambda: _objective(objective, weight),
                     fabric, history, seed, changes, progress_bar,
@@ -160,10 +167,6 @@ def fit(
             history.interrupted = True
     model.eval()
     return history
-
-
-def _settings(phase: str, **changes) -> Settings:
-    return replace(DEFAULTS[phase], **_given(**changes))
 
 
 def _given(**changes) -> dict:

@@ -6,7 +6,7 @@ at its fitted weights (so that a poorly fitting head can not pull at the reconst
 those of the steps, under the same handler.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 
@@ -51,12 +51,16 @@ def weight_program(
 
 
 def masked_batches(
-    latents: Latents, batch_size: int, repeats: int, seed: int
+    latents: Latents,
+    batch_size: int,
+    repeats: int,
+    seed: int,
+    odds: Mapping[str, float] | None = None,
 ) -> list[tuple[Latents, Masks]]:
-    """The data under `repeats` random masks, in batches, each with what is visible of it."""
+    """The data under `repeats` random masks (see `hide`), in batches, each with what is visible."""
     generator = torch.Generator().manual_seed(seed)
     return [
-        (latents[rows], hide(latents[rows], generator))
+        (latents[rows], hide(latents[rows], generator, odds=odds))
         for _ in range(repeats)
         for rows in torch.arange(len(latents)).split(batch_size)
     ]

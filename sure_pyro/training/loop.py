@@ -1,7 +1,7 @@
 """The one training loop: mini-batches, validation, early stopping, checkpoints."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +45,8 @@ class Settings:
         Epochs without a better validation loss after which the phase ends.
     max_norm : float
         Gradients are clipped to it.
+    hiding : mapping of str to float, optional
+        Odds with which each modality is hidden, see `sure_pyro.models.hide`; equal if None.
     """
 
     epochs: int
@@ -53,6 +55,7 @@ class Settings:
     weight_decay: float = 1e-4
     patience: int = 30
     max_norm: float = 5.0
+    hiding: Mapping[str, float] | None = None
 
     def lr_at(self, epoch: int) -> float:
         """Learning rate of an epoch: a function of its number, so that resuming needs no state."""
@@ -151,7 +154,7 @@ def _one_epoch(
     collected = []
     for rows in torch.randperm(len(train)).split(settings.batch_size):
         batch = train[rows]
-        loss = wrapped(batch, hide(batch))
+        loss = wrapped(batch, hide(batch, odds=settings.hiding))
         if not torch.isfinite(loss):
             raise TrainingDiverged(
                 f"The loss of phase {step.name!r} is {loss.item()} in epoch {epoch}. The weights "

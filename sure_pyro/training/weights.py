@@ -69,6 +69,11 @@ class Occasion:
         _, handler = self.objective()
         return weight_program(self.model, part, guide, len(self.train), handler)
 
+    def batches(self, batch_size: int, repeats: int) -> list[tuple[Latents, Masks]]:
+        """The training rows under random masks."""
+        odds = self.changes.get("hiding")
+        return masked_batches(self.train, batch_size, repeats, self.seed, odds)
+
     def run(self, step: Step, settings: Settings, train: Latents | None = None) -> None:
         """Run a step through the loop."""
         run_phase(
@@ -107,7 +112,7 @@ def _(guide: LaplaceGuide, occasion: Occasion) -> None:
         program = occasion.program(part, guide)
         full = guide.structure_for(sum(w.numel() for w in program.fitted.values())) == "full"
         rows, masks = (FULL_BATCH, FULL_MASKS) if full else (DIAGONAL_BATCH, DIAGONAL_MASKS)
-        batches = masked_batches(occasion.train, rows, masks, occasion.seed)
+        batches = occasion.batches(rows, masks)
         guide.fit_curvature(program, batches, occasion.seed)
 
 
@@ -115,7 +120,7 @@ def _(guide: LaplaceGuide, occasion: Occasion) -> None:
 def _(guide: TrainedGuide, occasion: Occasion) -> None:
     for part in guide.over:
         program = occasion.program(part, guide)
-        batch = masked_batches(occasion.train, FULL_BATCH, 1, occasion.seed)[0]
+        batch = occasion.batches(FULL_BATCH, 1)[0]
         approximation = guide.approximation(program, batch)
         if guide.needs_training(program):
             step = GuideStep(occasion, program, approximation, f"{part}/{guide.kind}")

@@ -1,4 +1,5 @@
 import hashlib
+import sys
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ import torch
 
 import sure_pyro as sp
 from sure_pyro.models import hide
-from sure_pyro.training import Settings, TrainingDiverged, loop
+from sure_pyro.training import Settings, TrainingDiverged, likelihoods, loop
 from tests.models.conftest import make_batch
 
 SMALL = {"width": 16, "dropout": 0.1}
@@ -288,3 +289,35 @@ def test_an_objective_may_come_with_a_handler_of_its_own():
         objective = (CorrelationELBO(0.0), lambda df=df: StudentTNLL(df))
         losses.append(fit(model, train, validation, objective, epochs=1).records[0])
     assert losses[0]["train/loss"] != losses[1]["train/loss"]
+
+
+@pytest.mark.parametrize("guide", [None, "laplace"])
+def test_hiding_reaches_training_validation_and_the_guide(monkeypatch, guide):
+    asked = set()
+
+    def spy(latents, generator=None, tokens=0.0, odds=None):
+        asked.add((generator is None, str(odds)))
+        return hide(latents, generator, tokens, odds)
+
+    fitting = sys.modules["sure_pyro.training.fit"]  # the package has the function by that name
+    for module in (loop, fitting, likelihoods):
+        monkeypatch.setattr(module, "hide", spy)
+    fit(*make(), hiding={"text": 3.0}, epochs=1, guide=guide)
+    assert asked == {(True, "{'text': 3.0}"), (False, "{'text': 3.0}")}
+
+
+def test_equal_odds_train_the_same_model():
+    plain, equal = make(), make()
+    fit(*plain, epochs=2)
+    fit(*equal, epochs=2, hiding={"text": 1.0})
+    assert fingerprint(plain[0].reconstructor) == fingerprint(equal[0].reconstructor)
+    other = make()
+    fit(*other, epochs=2, hiding={"text": 4.0})
+    assert fingerprint(other[0].reconstructor) != fingerprint(equal[0].reconstructor)
+
+
+def test_odds_of_an_unknown_modality_are_refused_before_anything_is_built():
+    model, train, validation = make()
+    with pytest.raises(ValueError, match="`hiding` must name modalities of"):
+        fit(model, train, validation, hiding={"smell": 2.0})
+    assert not model.initialized
