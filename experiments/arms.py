@@ -110,7 +110,7 @@ def fusion_of(model: sp.SURE) -> nn.Module:
 
 def shared_out(stages: Stages, epochs: int) -> list[tuple[str, int]]:
     """Whole epochs of every stage, at least one each; the last one takes what is left."""
-    first = [(name, max(1, round(share * epochs))) for name, share in stages[:-1]]
+    first = [(name, max(1, int(share * epochs))) for name, share in stages[:-1]]
     left = epochs - sum(number for _, number in first)
     return [*first, (stages[-1][0], max(1, left))]
 
