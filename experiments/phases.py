@@ -82,18 +82,17 @@ def _differences(result: Comparison, name: str) -> pd.DataFrame:
 
 
 def budget(o: Options, results: dict[str, Comparison]) -> pd.DataFrame:
-    """Optimiser steps, seconds and trained numbers of every arm."""
+    """Optimiser steps and seconds of every arm."""
     lines = []
     for name, source in o.sources.items():
         steps = steps_of(len(cut(source, 0)[0]), o.epochs or EPOCHS)
         t = results[name].to_dataframe()
-        costs = t[t["metric"].isin(("fit_seconds", "parameters"))]
-        wide = costs.groupby(["model", "metric"], sort=False)["value"].mean().unstack("metric")
-        taken = [steps if model in ARMS else 0 for model in wide.index]
-        lines.append(wide.assign(data=name, steps=taken).reset_index())
-    return pd.concat(lines, ignore_index=True)[
-        ["data", "model", "steps", "fit_seconds", "parameters"]
-    ]
+        seconds = t[t["metric"] == "fit_seconds"].groupby("model", sort=False)["value"].mean()
+        lines += [
+            {"data": name, "model": model, "steps": steps if model in ARMS else 0, "fit_seconds": s}
+            for model, s in seconds.items()
+        ]
+    return pd.DataFrame(lines)
 
 
 def picture(table: pd.DataFrame) -> Figure:
