@@ -3,6 +3,7 @@ import torch
 
 import sure_pyro as sp
 from sure_pyro.guides import LaplaceGuide
+from sure_pyro.models.roads import _other_seeds
 from sure_pyro.models.weights import WEIGHT_POSTERIORS, with_weights
 from tests.models.conftest import make_batch, make_model
 
@@ -81,6 +82,15 @@ def test_same_seed_same_bits_and_the_global_generator_is_left_alone(model, batch
     for road in ("taylor", "sampling"):
         assert torch.equal(again.moments[road].variance, first.moments[road].variance)
         assert not torch.equal(other.moments[road].variance, first.moments[road].variance)
+
+
+def test_latents_and_weights_never_share_their_noise(model):
+    """One seed, two streams: equal ones would draw the same normal numbers for both."""
+    with_spread(model)
+    seen = []
+    model.weights.sample = lambda seed: seen.append(seed) or {}
+    model.weights.draws(5, seed=3)
+    assert len(set(seen) | set(_other_seeds(5, seed=3))) == 10
 
 
 def test_without_draws_the_weights_are_known(model, batch):
