@@ -4,8 +4,8 @@ r"""Two modalities of which the second scatters around the first with errors of 
     a \sim N(0, I), \qquad b = A a + \tau(a)\, \epsilon, \qquad
     \tau^2(a) = \exp(h a_1 - h^2 / 2), \qquad E[\epsilon] = 0, \quad E[\epsilon^2] = 1
 
-with rows of A of length 1. Whatever the shape of epsilon, the conditional mean and variance of b are
-the same and known: A a and tau^2, of mean 1.
+with rows of A of length 1. Whatever the shape of epsilon, the conditional mean and variance of b
+are the same and known: A a and tau^2, of mean 1.
 """
 
 from __future__ import annotations
