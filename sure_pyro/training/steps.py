@@ -55,14 +55,6 @@ class Step(nn.Module, ABC):
         """The parts of the model that any phase trains: what a checkpoint holds."""
         return (self.model.reconstructor, self.model.head)
 
-    def train(self, mode: bool = True) -> "Step":
-        """Set the mode of what this phase trains; all else is fixed, its dropout included."""
-        super().train(False)
-        for part in self.trained():
-            part.train(mode)
-        self.training = mode
-        return self
-
     def parameters_to_train(self) -> Iterator[nn.Parameter]:
         """Their parameters."""
         return (p for module in self.trained() for p in module.parameters())
@@ -132,6 +124,12 @@ class ScaleStep(Step):
     def trained(self) -> tuple[nn.Module, ...]:
         """See `Step.trained`."""
         return (self.model.reconstructor.spread,)
+
+    def train(self, mode: bool = True) -> "ScaleStep":
+        """Set the mode of all but the locations, which stay in evaluation mode."""
+        super().train(mode)
+        self.model.reconstructor.location.eval()
+        return self
 
     def forward(self, latents: Latents, visible: Masks) -> Tensor:
         """Loss of a batch."""
