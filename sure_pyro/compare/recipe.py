@@ -66,11 +66,6 @@ class Recipe:
         """The recipe of the point estimate that a guide stands on."""
         return replace(self, guide=None, guide_options={}, predict={}, finish=None)
 
-    @property
-    def is_point(self) -> bool:
-        """Whether nothing follows the point estimate but the prediction."""
-        return self.guide in (None, "map") and self.finish is None
-
     def settings(self) -> Settings:
         """Everything that tells this recipe from another, for JSON."""
         return {"recipe": identity(self.__dict__)}
