@@ -35,6 +35,8 @@ class Job:
         Keys of the jobs whose results they are made from.
     here : bool
         Run in this process, because an argument can not or need not travel.
+    cost : float
+        About how long it takes, in any unit that all jobs share.
     """
 
     key: str
@@ -42,6 +44,7 @@ class Job:
     arguments: Callable[[dict[str, Any]], tuple]
     needs: tuple[str, ...] = ()
     here: bool = False
+    cost: float = 1.0
 
 
 def run_jobs(jobs: Sequence[Job], workers: int = 1) -> Iterator[tuple[Job, Any]]:
@@ -63,7 +66,7 @@ def run_jobs(jobs: Sequence[Job], workers: int = 1) -> Iterator[tuple[Job, Any]]
             results[job.key] = _attempt(job, results)
             yield job, results[job.key]
         return
-    waiting = list(jobs)
+    waiting = longest_road_first(jobs)
     with Pool(workers) as pool:
         while waiting or pool.busy:
             for job in [j for j in waiting if all(need in results for need in j.needs)]:
@@ -77,6 +80,20 @@ def run_jobs(jobs: Sequence[Job], workers: int = 1) -> Iterator[tuple[Job, Any]]
             for job, result in pool.finished() if pool.busy else ():
                 results[job.key] = _result(result)
                 yield job, results[job.key]
+
+
+def longest_road_first(jobs: Sequence[Job]) -> list[Job]:
+    """Order jobs by the cost of the longest chain that begins with them.
+
+    What keeps others waiting, and what takes long, starts early, so that no process is left with a
+    long job when the others are done.
+    """
+    road: dict[str, float] = {}
+    for job in reversed(jobs):  # whoever needs a job stands behind it
+        road[job.key] = road.get(job.key, 0.0) + job.cost
+        for need in job.needs:
+            road[need] = max(road.get(need, 0.0), road[job.key])
+    return sorted(jobs, key=lambda job: -road[job.key])
 
 
 _NOT_YET = object()

@@ -10,9 +10,13 @@ from sure_pyro.compare.cell import Evaluation, fit_point, make_backbone, run_cel
 from sure_pyro.compare.data import Cut, Rows, rows
 from sure_pyro.compare.identity import Settings, digest, identity
 from sure_pyro.compare.jobs import Job
-from sure_pyro.compare.recipe import Fitted, Recipe, Spec
+from sure_pyro.compare.recipe import Built, Fitted, Recipe, Spec
 from sure_pyro.compare.store import FORMAT, Store
 from sure_pyro.models import Backbone
+
+POINT, BACKBONE, CELL = 10.0, 1.0, 0.5
+GUIDES = {"ensemble": 20.0, "swag": 10.0, "mean-field": 10.0, "low-rank": 10.0}
+"""About what jobs cost beside each other (digits): which starts first follows, no number does."""
 
 Names = tuple[str, str, int]
 """A cell: data, model, seed."""
@@ -75,7 +79,8 @@ class Plan:
             point = results[needs[1]] if len(needs) > 1 else None
             return spec, parts, seed, backbone, point, self.evaluation
 
-        self.jobs[key] = Job(key, run_cell, arguments, needs, here=isinstance(spec, Fitted))
+        self.jobs[key] = Job(key, run_cell, arguments, needs, here=isinstance(spec, Fitted),
+                             cost=_cost(spec))  # fmt: skip
 
     def _below(self, spec: Spec, parts: Rows, seed: int, below: Settings) -> tuple[str, ...]:
         """Jobs of the backbone and of the point estimate, added where they are not there yet."""
@@ -95,7 +100,7 @@ class Plan:
             self.jobs[key] = (
                 Job(key, _same, lambda _: (folder,), here=True)
                 if done
-                else Job(key, fit_point, arguments, (first,))
+                else Job(key, fit_point, arguments, (first,), cost=POINT)
             )
         return first, key
 
@@ -109,7 +114,7 @@ class Plan:
             self.jobs[key] = Job(key, _same, lambda _: (known,), here=True)
         else:
             made = (self.backbone, parts, seed, self.pretraining)
-            self.jobs[key] = Job(key, make_backbone, lambda _: made)
+            self.jobs[key] = Job(key, make_backbone, lambda _: made, cost=BACKBONE)
             self.backbones[key] = below, parts
         return key
 
@@ -119,6 +124,12 @@ def with_defaults(spec: Spec, fit: Mapping[str, Any]) -> Spec:
     if not isinstance(spec, Recipe):
         return spec
     return replace(spec, fit={**fit, **spec.fit})
+
+
+def _cost(spec: Spec) -> float:
+    if isinstance(spec, Built):
+        return POINT
+    return GUIDES.get(str(spec.guide), CELL) if isinstance(spec, Recipe) else CELL
 
 
 def _same(value: Any) -> Any:
