@@ -22,8 +22,18 @@ def test_every_picture_has_labelled_axes(study, draw):
     axes = [ax for ax in draw(study).axes if ax.axison]
     assert axes
     for ax in axes:
-        assert ax.get_xlabel()
-        assert ax.get_ylabel() or ax.get_yticklabels()
+        assert any(other.get_xlabel() for other in beside(ax, axes, "colspan"))
+        assert ax.get_yticklabels() or any(
+            other.get_ylabel() for other in beside(ax, axes, "rowspan")
+        )
+
+
+def beside(ax, axes, span):
+    """The axes and, in a grid, the panels of its row or column: they have one scale and name."""
+    own = ax.get_subplotspec()
+    if own is None:
+        return [ax]
+    return [other for other in axes if getattr(other.get_subplotspec(), span) == getattr(own, span)]
 
 
 def test_sizes_of_the_mask_are_the_series(study):
