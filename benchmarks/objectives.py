@@ -4,7 +4,7 @@
 
 For each dataset, seed and objective: a small backbone is pretrained and frozen, both phases are
 fitted with the defaults of `sure_pyro.fit`, and every test row is scored under a random mask of
-every size (see `sure_pyro.compare.masks`). Nothing is tuned to the test part. Prints mean and
+every size (see `sure_pyro.data.masked_rows`). Nothing is tuned to the test part. Prints mean and
 spread over the seeds, and writes every number to ``benchmarks/results/objectives.csv``.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 import sure_pyro as sp
-from sure_pyro.compare.masks import RANDOM, draw_masks
+from sure_pyro.data.masked_rows import RANDOM, draw_masks
 from sure_pyro.report.measure import measure, observe
 
 OBJECTIVES = ("sure", "elbo", "elbo+pcc")

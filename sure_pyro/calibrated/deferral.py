@@ -1,15 +1,13 @@
 """Which predictions to hand to a human, decided by the model's own doubt per mask pattern.
 
-`sure_pyro.calibration.DeferralPolicy` finds thresholds for arrays; this one reads score, loss and
-pattern off predictions, and keeps the one static threshold for the same goal beside them.
+`sure_pyro.calibration.DeferralThresholds` is for arrays; the policy reads score, loss and pattern
+off predictions, and keeps the one static threshold for the same goal beside them.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -20,8 +18,8 @@ from torch import Tensor
 from sure_pyro.calibrated.doubt import Tolerance, check_tolerance, doubt, loss
 from sure_pyro.calibrated.held_out import held_out
 from sure_pyro.calibrated.road import check_road, check_took, pattern_in, target_in
-from sure_pyro.calibration import Decisions, DeferralReport, read_json, write_json
-from sure_pyro.calibration import DeferralPolicy as Thresholds
+from sure_pyro.calibration import Decisions, DeferralReport, DeferralThresholds
+from sure_pyro.calibration.files import Stored
 from sure_pyro.data import Batch, one_mask_each
 from sure_pyro.models import SURE, Prediction
 
@@ -30,14 +28,14 @@ Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
-class DeferralPolicy:
+class DeferralPolicy(Stored):
     """Accept a prediction or hand the case over; make one with `fit`.
 
     Parameters
     ----------
-    thresholds : calibration.DeferralPolicy
+    thresholds : calibration.DeferralThresholds
         A threshold on the doubt for each mask pattern.
-    static : calibration.DeferralPolicy
+    static : calibration.DeferralThresholds
         The one threshold for the same goal, to compare with.
     road : {"taylor", "sampling", "none"}
         Whose doubt is asked.
@@ -45,8 +43,8 @@ class DeferralPolicy:
         Tolerated error of each output, for regression.
     """
 
-    thresholds: Thresholds
-    static: Thresholds
+    thresholds: DeferralThresholds
+    static: DeferralThresholds
     road: str
     tolerance: tuple[float, ...] | None
 
@@ -80,7 +78,7 @@ class DeferralPolicy:
         tolerance : float or sequence of float, optional
             For regression: the error, in units of the target, beyond which an output is wrong.
         delta, scope
-            As in `sure_pyro.calibration.DeferralPolicy.fit`.
+            As in `sure_pyro.calibration.DeferralThresholds.fit`.
         propagate : {"taylor", "sampling", "none"}
         masks : {"every", "random", "recorded"}, optional
             As in `sure_pyro.recalibrate`. A budget is spent over the masks that are met here: where
@@ -109,8 +107,8 @@ class DeferralPolicy:
             # A promise over all patterns needs rows that are independent of each other: each once.
             overall = rows(one_mask_each(validation, seed))
         own = overall if scope == "overall" else within
-        thresholds = Thresholds.fit(*own, scope=cast(Scope, scope), seed=seed, **policy)
-        static = Thresholds.fit(*overall, static=True, **policy)
+        thresholds = DeferralThresholds.fit(*own, scope=cast(Scope, scope), seed=seed, **policy)
+        static = DeferralThresholds.fit(*overall, static=True, **policy)
         task, C = model.head.task, model.head.mean.out_features
         return cls(thresholds, static, propagate, check_tolerance(tolerance, task, C))
 
@@ -156,7 +154,7 @@ class DeferralPolicy:
     def to_dict(self) -> dict[str, Any]:
         """Give plain lists, strings and numbers, ready for JSON."""
         return {
-            "type": "DeferralPolicy on predictions",
+            "type": "DeferralPolicy",
             "road": self.road,
             "tolerance": None if self.tolerance is None else list(self.tolerance),
             "thresholds": self.thresholds.to_dict(),
@@ -166,31 +164,15 @@ class DeferralPolicy:
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> DeferralPolicy:
         """Rebuild what `to_dict` gave; the thresholds are the same to the last bit."""
-        if state.get("type") != "DeferralPolicy on predictions":
+        if state.get("type") != "DeferralPolicy":
             raise ValueError(
                 f"Expected a stored policy on predictions; got type {state.get('type')!r}."
             )
         tolerance = None if state["tolerance"] is None else tuple(state["tolerance"])
-        own, static = (Thresholds.from_dict(state[name]) for name in ("thresholds", "static"))
+        own, static = (
+            DeferralThresholds.from_dict(state[name]) for name in ("thresholds", "static")
+        )
         return cls(own, static, state["road"], tolerance)
-
-    def to_json(self) -> str:
-        """Give the policy as JSON text."""
-        return json.dumps(self.to_dict(), indent=1, allow_nan=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> DeferralPolicy:
-        """Rebuild what `to_json` gave."""
-        return cls.from_dict(json.loads(text))
-
-    def save(self, path: str | Path) -> None:
-        """Write the policy to a JSON file."""
-        write_json(path, self.to_dict())
-
-    @classmethod
-    def load(cls, path: str | Path) -> DeferralPolicy:
-        """Read a policy from a JSON file."""
-        return cls.from_dict(read_json(path))
 
 
 def _rows(

@@ -12,6 +12,9 @@ from sure_pyro.calibrated.arrays import as_float64
 from sure_pyro.data import MaskedRows
 from sure_pyro.models import SURE
 
+MINIMUM_ROWS = 8
+"""Cells (mask, hidden modality) with fewer rows give no correlation worth averaging."""
+
 
 @dataclass(frozen=True, eq=False)
 class Hidden:

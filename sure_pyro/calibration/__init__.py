@@ -17,8 +17,8 @@ from sure_pyro.calibration.correlation import (
 )
 from sure_pyro.calibration.deferral import (
     Decisions,
-    DeferralPolicy,
     DeferralReport,
+    DeferralThresholds,
     risk_coverage_by_pattern,
 )
 from sure_pyro.calibration.files import read_json, write_json
@@ -84,7 +84,7 @@ __all__ = [
     "VarianceRecalibration", "TemperatureScaling", "Recalibrated",
     "ConformalIntervals", "Intervals", "ConformalSets", "Sets",
     # handing over
-    "DeferralPolicy", "Decisions", "DeferralReport", "risk_coverage_by_pattern",
+    "DeferralThresholds", "Decisions", "DeferralReport", "risk_coverage_by_pattern",
     "controlled_threshold", "risk_p_value",
     # JSON on disk, for everything with `to_dict` and `from_dict`
     "write_json", "read_json",

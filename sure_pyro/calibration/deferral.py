@@ -17,10 +17,8 @@ strict for some patterns and too generous for others. Two goals:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -28,7 +26,7 @@ from jaxtyping import Bool, Float, Num, Shaped
 
 from sure_pyro.calibration import check
 from sure_pyro.calibration.allocation import allocate, allocate_risk, cut
-from sure_pyro.calibration.files import read_json, write_json
+from sure_pyro.calibration.files import Stored
 from sure_pyro.calibration.patterns import PerPattern, rows_by_pattern
 from sure_pyro.calibration.recalibration import Pattern
 from sure_pyro.calibration.risk_control import controlled_threshold
@@ -71,7 +69,7 @@ class DeferralReport:
 
 
 @dataclass(frozen=True, eq=False)
-class DeferralPolicy:
+class DeferralThresholds(Stored):
     """Thresholds per mask pattern; make one with `fit`. Rows with ``score < threshold`` pass.
 
     Parameters
@@ -110,7 +108,7 @@ class DeferralPolicy:
         scope: Literal["pattern", "overall"] = "pattern",
         static: bool = False,
         seed: int = 0,
-    ) -> DeferralPolicy:
+    ) -> DeferralThresholds:
         """Find the thresholds on held-out rows.
 
         Parameters
@@ -196,7 +194,7 @@ class DeferralPolicy:
     def to_dict(self) -> dict[str, Any]:
         """Give plain lists, strings and numbers, ready for JSON."""
         return {
-            "type": "DeferralPolicy",
+            "type": "DeferralThresholds",
             "goal": self.goal,
             "value": self.value,
             "delta": self.delta,
@@ -209,31 +207,13 @@ class DeferralPolicy:
         }
 
     @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> DeferralPolicy:
+    def from_dict(cls, state: Mapping[str, Any]) -> DeferralThresholds:
         """Rebuild what `to_dict` gave; the thresholds are the same to the last bit."""
-        check.type_of_state(state, "DeferralPolicy")
+        check.type_of_state(state, "DeferralThresholds")
         thresholds = {p["pattern"]: float(p["threshold"]) for p in state["patterns"]}
         rows = {p["pattern"]: p["rows"] for p in state["patterns"]}
         rest = {name: state[name] for name in ("goal", "value", "delta", "static")}
         return cls(thresholds, float(state["fallback"]), rows, **rest)
-
-    def to_json(self) -> str:
-        """Give the policy as JSON text."""
-        return json.dumps(self.to_dict(), indent=1, allow_nan=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> DeferralPolicy:
-        """Rebuild what `to_json` gave."""
-        return cls.from_dict(json.loads(text))
-
-    def save(self, path: str | Path) -> None:
-        """Write the policy to a JSON file."""
-        write_json(path, self.to_dict())
-
-    @classmethod
-    def load(cls, path: str | Path) -> DeferralPolicy:
-        """Read a policy from a JSON file."""
-        return cls.from_dict(read_json(path))
 
     def _threshold_of(self, pattern: np.ndarray) -> np.ndarray:
         return np.array([self.thresholds.get(p, self.fallback) for p in pattern.tolist()])

@@ -1,4 +1,4 @@
-"""JSON on disk: plain numbers, written to a temporary name and renamed."""
+"""What is stored as JSON: plain numbers, written to a temporary name and renamed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+StoredType = TypeVar("StoredType", bound="Stored")
 
 
 def write_json(path: str | Path, state: Mapping[str, Any]) -> None:
@@ -21,3 +23,34 @@ def write_json(path: str | Path, state: Mapping[str, Any]) -> None:
 def read_json(path: str | Path) -> dict[str, Any]:
     """Read a dictionary from a JSON file."""
     return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+class Stored:
+    """Something that is rebuilt from plain lists, strings and numbers, to the last bit."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain lists, strings and numbers, ready for JSON."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_dict(cls: type[StoredType], state: Mapping[str, Any]) -> StoredType:
+        """Rebuild what `to_dict` gave."""
+        raise NotImplementedError
+
+    def to_json(self) -> str:
+        """Give it as JSON text."""
+        return json.dumps(self.to_dict(), indent=1, allow_nan=False)
+
+    @classmethod
+    def from_json(cls: type[StoredType], text: str) -> StoredType:
+        """Rebuild what `to_json` gave."""
+        return cls.from_dict(json.loads(text))
+
+    def save(self, path: str | Path) -> None:
+        """Write it to a JSON file."""
+        write_json(path, self.to_dict())
+
+    @classmethod
+    def load(cls: type[StoredType], path: str | Path) -> StoredType:
+        """Read it from a JSON file."""
+        return cls.from_dict(read_json(path))

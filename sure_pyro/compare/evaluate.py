@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from sure_pyro.compare.hidden_scores import HiddenScores
-from sure_pyro.compare.masks import MaskedRows
 from sure_pyro.compare.outcome import Outcome
 from sure_pyro.compare.scorer import Scorer
 from sure_pyro.compare.slices import slices
 from sure_pyro.compare.task_scores import TaskScores
+from sure_pyro.data.masked_rows import MaskedRows
 
 
 def evaluate(outcome: Outcome, masked: MaskedRows, seed: int) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
+from sure_pyro.calibrated.hidden import MINIMUM_ROWS, Hidden
 from sure_pyro.calibration import (
     attainable_correlation,
     ause,
@@ -23,7 +24,6 @@ from sure_pyro.calibration import (
     uce,
     within_pattern_correlation,
 )
-from sure_pyro.compare.hidden import MINIMUM_ROWS, Hidden
 from sure_pyro.compare.metrics import LEVEL
 
 REPETITIONS = 25

@@ -1,7 +1,4 @@
-"""The evaluation masks of a comparison: of every size, or by name.
-
-All models are scored on the same masks: see `sure_pyro.data.masked_rows`.
-"""
+"""Evaluation masks by name: any function of `sure_pyro.data.missing`, one block of rows each."""
 
 from __future__ import annotations
 
@@ -10,9 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from sure_pyro.data import Batch
-from sure_pyro.data.masked_rows import RANDOM, MaskedRows, draw_masks
-
-__all__ = ["RANDOM", "Mask", "MaskedRows", "draw_masks", "named_masks"]
+from sure_pyro.data.masked_rows import MaskedRows
 
 Mask = Callable[[Batch, int], Batch]
 """Rows and a seed to the same rows with less available, as in `sure_pyro.data.missing`."""

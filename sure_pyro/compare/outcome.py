@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from sure_pyro.compare.arrays import as_float64
-from sure_pyro.compare.hidden import Hidden, hidden_latents
-from sure_pyro.compare.masks import MaskedRows
+from sure_pyro.calibrated.arrays import as_float64
+from sure_pyro.calibrated.hidden import Hidden, hidden_latents
+from sure_pyro.data.masked_rows import MaskedRows
 from sure_pyro.models import SURE
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Num
 
+from sure_pyro.calibrated.arrays import as_float64
 from sure_pyro.calibration import (
     bernoulli_nll,
     categorical_nll,
@@ -15,7 +16,6 @@ from sure_pyro.calibration import (
     rmse,
     squared_error,
 )
-from sure_pyro.compare.arrays import as_float64
 from sure_pyro.data import Batch
 from sure_pyro.models import Prediction
 

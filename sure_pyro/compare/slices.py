@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Bool
 
-from sure_pyro.compare.masks import MaskedRows
+from sure_pyro.data.masked_rows import MaskedRows
 
 OVERALL = "overall"
 

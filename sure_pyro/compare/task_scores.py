@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
+from sure_pyro.calibrated.hidden import MINIMUM_ROWS
 from sure_pyro.calibration import (
     aurc,
     ause,
@@ -27,7 +28,6 @@ from sure_pyro.calibration import (
     uce,
     within_pattern_correlation,
 )
-from sure_pyro.compare.hidden import MINIMUM_ROWS
 from sure_pyro.compare.metrics import LEVEL
 from sure_pyro.compare.outcome import Outcome
 from sure_pyro.compare.scorer import Scorer

@@ -37,7 +37,7 @@ from sure_pyro.propagation.inputs import (
     differentiation,
     prepare,
 )
-from sure_pyro.propagation.linearise import Gradients, fitting_copies, jacobian, linearise
+from sure_pyro.propagation.linearise import Gradients, jacobian, linearise, outputs_together
 from sure_pyro.propagation.moments import Moments
 from sure_pyro.propagation.noise import make_generator
 from sure_pyro.propagation.rows import merge, split_rows
@@ -143,7 +143,7 @@ def _taylor(
 ) -> Moments:
     """Equation 8: the uncertain rows are differentiated, the others only evaluated."""
     uncertain, certain = split_rows(inputs)
-    blocks, copies, elsewhere = [], 1, None
+    blocks, together, elsewhere = [], 1, None
     if len(certain):
         # The first uncertain row rides along, to be compared with itself in other company.
         company = torch.cat([certain, uncertain[:1]])
@@ -152,10 +152,10 @@ def _taylor(
         elsewhere = y[len(certain) :].flatten() if len(uncertain) else None
         moments = Moments(y, covariances={} if output_covariance else None)
         blocks.append((certain, moments.with_source(head, noise)[: len(certain)]))
-        copies = fitting_copies(y.shape[1], len(uncertain), len(inputs))
+        together = outputs_together(y.shape[1], len(uncertain), len(inputs))
     if len(uncertain):
         block = inputs.rows(uncertain)
-        y, noise, gradients = linearise(block, copies, create_graph)
+        y, noise, gradients = linearise(block, together, create_graph)
         if check_rows:
             check_rows_independent(y, elsewhere, block)
         moments = (_between if output_covariance else _diagonal)(y, block, gradients)

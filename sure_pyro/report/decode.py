@@ -20,10 +20,10 @@ import numpy as np
 from jaxtyping import Float
 from sklearn.linear_model import Ridge
 
-from sure_pyro.compare.arrays import as_float64
-from sure_pyro.compare.hidden import Hidden, hidden_latents
-from sure_pyro.compare.masks import draw_masks
+from sure_pyro.calibrated.arrays import as_float64
+from sure_pyro.calibrated.hidden import Hidden, hidden_latents
 from sure_pyro.data import Batch
+from sure_pyro.data.masked_rows import draw_masks
 from sure_pyro.models import SURE
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Shaped
 
+from sure_pyro.calibrated.arrays import as_float64
+from sure_pyro.calibrated.hidden import Hidden, hidden_latents
 from sure_pyro.calibration import Interval, aurc, bootstrap_interval
-from sure_pyro.compare.arrays import as_float64
-from sure_pyro.compare.hidden import Hidden, hidden_latents
-from sure_pyro.compare.masks import MaskedRows
 from sure_pyro.compare.scorer import Scorer
+from sure_pyro.data.masked_rows import MaskedRows
 from sure_pyro.models import SURE, Prediction
 from sure_pyro.propagation import Moments, cross_check
 from sure_pyro.report.evidence import Propagation, Slice, Task

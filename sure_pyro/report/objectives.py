@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from sure_pyro.compare.hidden import hidden_latents
-from sure_pyro.compare.masks import RANDOM, MaskedRows
+from sure_pyro.calibrated.hidden import hidden_latents
 from sure_pyro.compare.scorer import Scorer
+from sure_pyro.data.masked_rows import RANDOM, MaskedRows
 from sure_pyro.models import SURE
 from sure_pyro.report.evidence import Compared
 from sure_pyro.report.measure import paired

@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
+from sure_pyro.calibrated.arrays import as_float64
 from sure_pyro.calibration import (
     Reconstructability,
     confidence_bins,
@@ -18,8 +19,7 @@ from sure_pyro.calibration import (
     sparsification,
     variance_bins,
 )
-from sure_pyro.compare.arrays import as_float64
-from sure_pyro.compare.masks import RANDOM, MaskedRows
+from sure_pyro.data.masked_rows import RANDOM, MaskedRows
 from sure_pyro.plots import (
     plot_confidence_reliability,
     plot_correlation_history,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Bool
 
+from sure_pyro.calibrated.hidden import MINIMUM_ROWS, Hidden
 from sure_pyro.calibration import (
     Reconstructability,
     attainable_correlation,
@@ -14,9 +15,8 @@ from sure_pyro.calibration import (
     row_pair,
     within_pattern_correlation,
 )
-from sure_pyro.compare.hidden import MINIMUM_ROWS, Hidden
-from sure_pyro.compare.masks import MaskedRows
 from sure_pyro.data import Batch, missing
+from sure_pyro.data.masked_rows import MaskedRows
 from sure_pyro.models import SURE
 from sure_pyro.report.evidence import Uncertainty
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from sure_pyro.calibration import Interval, Reconstructability
-from sure_pyro.compare.masks import RANDOM
 from sure_pyro.compare.scorer import R2
+from sure_pyro.data.masked_rows import RANDOM
 from sure_pyro.report.evidence import Slice
 from sure_pyro.report.reading import reading
 

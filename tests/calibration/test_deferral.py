@@ -5,7 +5,7 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from sure_pyro.calibration import DeferralPolicy, risk_coverage, risk_coverage_by_pattern
+from sure_pyro.calibration import DeferralThresholds, risk_coverage, risk_coverage_by_pattern
 
 LEVEL = np.array([-7.0, -5.0, -4.0, -6.0])  # what the same score means in each pattern
 
@@ -37,7 +37,7 @@ def test_target_risk_is_respected_in_95_percent_of_200_repetitions(options):
     wrong, accepted = 0, 0.0
     for seed in range(200):
         score, loss, pattern, _ = world(n=1500, seed=seed)
-        policy = DeferralPolicy.fit(score, loss, pattern, max_risk=0.05, delta=0.05, **options)
+        policy = DeferralThresholds.fit(score, loss, pattern, max_risk=0.05, delta=0.05, **options)
         within, overall, coverage = true_risk(policy)
         wrong += (within.max() if options.get("scope") == "pattern" else overall) > 0.05
         accepted += coverage / 200
@@ -47,7 +47,7 @@ def test_target_risk_is_respected_in_95_percent_of_200_repetitions(options):
 
 def test_static_threshold_breaks_the_promise_within_patterns():
     score, loss, pattern, _ = world(n=20000)
-    static = DeferralPolicy.fit(score, loss, pattern, max_risk=0.05, static=True)
+    static = DeferralThresholds.fit(score, loss, pattern, max_risk=0.05, static=True)
     within, overall, _ = true_risk(static)
     assert overall < 0.05
     assert within.max() > 0.07
@@ -58,7 +58,7 @@ def test_same_budget_less_error_than_the_static_threshold():
     for seed in range(40):
         score, loss, pattern, _ = world(n=800, seed=seed)
         policies = [
-            DeferralPolicy.fit(score, loss, pattern, budget=0.3, static=static)
+            DeferralThresholds.fit(score, loss, pattern, budget=0.3, static=static)
             for static in (False, True)
         ]
         new = world(n=20000, seed=1000 + seed)
@@ -74,7 +74,7 @@ def test_decisions_and_reasons():
     score = np.concatenate([np.arange(100.0), np.arange(5.0)])
     loss = np.concatenate([np.arange(100) >= 80, np.zeros(5)]).astype(float)
     pattern = np.repeat(["text", "rare"], [100, 5])
-    policy = DeferralPolicy.fit(score, loss, pattern, max_risk=0.1)
+    policy = DeferralThresholds.fit(score, loss, pattern, max_risk=0.1)
     found = policy.decide(
         np.array([3.0, 99.0, 1.0, 1.0]), np.array(["text", "text", "rare", "new"])
     )
@@ -88,15 +88,15 @@ def test_decisions_and_reasons():
 
 def test_a_new_pattern_under_a_budget_gets_the_static_threshold_and_the_reason_says_so():
     score, loss, pattern, _ = world()
-    policy = DeferralPolicy.fit(score, loss, pattern, budget=0.2)
-    static = DeferralPolicy.fit(score, loss, pattern, budget=0.2, static=True)
+    policy = DeferralThresholds.fit(score, loss, pattern, budget=0.2)
+    static = DeferralThresholds.fit(score, loss, pattern, budget=0.2, static=True)
     found = policy.decide(np.array([0.1]), np.array([99]))
     assert found.threshold[0] == static.thresholds[0]
     assert "never seen in the fit" in found.reason[0]
 
 
 def test_report_by_hand():
-    policy = DeferralPolicy({"a": 2.0, "b": -np.inf}, -np.inf, {}, "budget", 0.5, 0.05, False)
+    policy = DeferralThresholds({"a": 2.0, "b": -np.inf}, -np.inf, {}, "budget", 0.5, 0.05, False)
     score, loss = np.array([1.0, 1.5, 3.0, 0.0]), np.array([0.0, 1.0, 1.0, 0.0])
     report = policy.evaluate(score, loss, np.array(["a", "a", "a", "b"]))
     assert report.coverage.overall == 0.5
@@ -112,18 +112,18 @@ def test_report_by_hand():
 def test_json_and_file_round_trips_are_exact(goal, tmp_path):
     score, loss, pattern, _ = world()
     for names in (pattern, np.array(["a", "b", "c", "d"])[pattern]):
-        policy = DeferralPolicy.fit(score, loss, names, **goal)
+        policy = DeferralThresholds.fit(score, loss, names, **goal)
         policy.save(tmp_path / "policy.json")
         for back in (
-            DeferralPolicy.from_json(policy.to_json()),
-            DeferralPolicy.load(tmp_path / "policy.json"),
+            DeferralThresholds.from_json(policy.to_json()),
+            DeferralThresholds.load(tmp_path / "policy.json"),
         ):
             a, b = (p.decide(score, names) for p in (policy, back))
             np.testing.assert_array_equal(a.accept, b.accept)
             np.testing.assert_array_equal(a.reason, b.reason)
             assert vars(back) == vars(policy)
     assert [p.name for p in tmp_path.iterdir()] == ["policy.json"]
-    assert json.loads(policy.to_json())["type"] == "DeferralPolicy"
+    assert json.loads(policy.to_json())["type"] == "DeferralThresholds"
 
 
 def test_risk_coverage_by_pattern():
@@ -139,17 +139,17 @@ def test_risk_coverage_by_pattern():
 def test_bad_input_is_refused():
     one, pattern = np.ones(5), np.zeros(5, dtype=int)
     with pytest.raises(ValueError, match="exactly one of `max_risk` and `budget`; got None"):
-        DeferralPolicy.fit(one, one, pattern)
+        DeferralThresholds.fit(one, one, pattern)
     with pytest.raises(ValueError, match="exactly one of `max_risk` and `budget`; got 0.1 and 0.2"):
-        DeferralPolicy.fit(one, one, pattern, max_risk=0.1, budget=0.2)
+        DeferralThresholds.fit(one, one, pattern, max_risk=0.1, budget=0.2)
     with pytest.raises(
         ValueError, match=r"`loss` must lie in \[0, 1\]; got 3 to 3. For regression"
     ):
-        DeferralPolicy.fit(one, 3 * one, pattern, budget=0.1)
+        DeferralThresholds.fit(one, 3 * one, pattern, budget=0.1)
     with pytest.raises(ValueError, match="`max_risk` must lie strictly between 0 and 1; got 0.0"):
-        DeferralPolicy.fit(one, one, pattern, max_risk=0.0)
+        DeferralThresholds.fit(one, one, pattern, max_risk=0.0)
     with pytest.raises(ValueError, match="`delta` must lie strictly between 0 and 1; got 5.0"):
-        DeferralPolicy.fit(one, one, pattern, budget=0.1, delta=5.0)
-    policy = DeferralPolicy.fit(one, one, pattern, budget=0.1)
+        DeferralThresholds.fit(one, one, pattern, budget=0.1, delta=5.0)
+    policy = DeferralThresholds.fit(one, one, pattern, budget=0.1)
     with pytest.raises(TypeError, match="the fit knows patterns such as 0"):
         policy.decide(one, np.full(5, "a"))

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sure_pyro import data, models, training
-from sure_pyro.compare.masks import draw_masks
+from sure_pyro.data.masked_rows import draw_masks
 
 
 @pytest.fixture(scope="session")

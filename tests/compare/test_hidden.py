@@ -1,6 +1,6 @@
 import numpy as np
 
-from sure_pyro.compare.hidden import hidden_latents
+from sure_pyro.calibrated.hidden import hidden_latents
 
 
 def test_truth_is_that_of_the_complete_rows(model, masked):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from sure_pyro.calibrated.hidden import Hidden
 from sure_pyro.calibration import attainable_correlation
-from sure_pyro.compare.hidden import Hidden
 from sure_pyro.compare.hidden_scores import HiddenScores
 
 N, D = 800, 4

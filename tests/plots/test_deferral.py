@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sure_pyro.calibration import DeferralPolicy
+from sure_pyro.calibration import DeferralThresholds
 from sure_pyro.plots import plot_deferral
 
 PATTERN = np.repeat(["audio", "text"], 4)
@@ -10,7 +10,7 @@ LOSS = np.array([0, 0, 1, 1, 1, 1, 1, 1.0])
 
 
 def report(**thresholds):
-    policy = DeferralPolicy(
+    policy = DeferralThresholds(
         thresholds, 0.25, dict.fromkeys(thresholds, 9), "budget", 0.5, 0.1, False
     )
     return policy.evaluate(SCORE, LOSS, PATTERN)

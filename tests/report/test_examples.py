@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from sure_pyro.compare.masks import draw_masks
 from sure_pyro.data import from_arrays, load
+from sure_pyro.data.masked_rows import draw_masks
 from sure_pyro.models import LocScale, Prediction
 from sure_pyro.report.decode import fit_decoders
 from sure_pyro.report.examples import curves_figure, digits_figure, image_figure, is_digits

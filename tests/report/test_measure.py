@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sure_pyro.compare.masks import RANDOM
+from sure_pyro.data.masked_rows import RANDOM
 from sure_pyro.report.measure import measure, observe, paired
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from sure_pyro.compare.hidden import Hidden, hidden_latents
-from sure_pyro.compare.masks import RANDOM
+from sure_pyro.calibrated.hidden import Hidden, hidden_latents
+from sure_pyro.data.masked_rows import RANDOM
 from sure_pyro.report.reconstruction import (
     best_case,
     measure_reconstructability,
