@@ -9,6 +9,8 @@ mask that it can have. Nothing is tuned to the test part. ``--late`` cuts the va
 the end of the training part, whole groups in their order, instead of at random: for data whose
 groups are weeks. ``--within`` leaves the test part alone: one half of the validation part (whole
 groups) calibrates, the other is measured, which shows what the method does where nothing shifts.
+``--exchangeable`` forgets groups and the author's test part and cuts all rows at random: held-out
+rows are then like test rows, as every promise of a calibration assumes.
 Results of a cell are kept beside its model; ``--again`` measures it once more.
 
 Writes ``calibration_sizes.csv`` (variance ratio and coverage of 90 % intervals or sets, by target
@@ -45,10 +47,12 @@ def load(source: str) -> sp.Batch:
     return sp.resolve_partial(data, "absent")
 
 
-def parts(data: sp.Batch, seed: int, late: bool) -> tuple[sp.Batch, sp.Batch, sp.Batch]:
-    """Training, validation and test rows; `late`: validation is the last quarter of the groups."""
+def parts(data: sp.Batch, seed: int, cut: str) -> tuple[sp.Batch, sp.Batch, sp.Batch]:
+    """Training, validation and test rows; "late": validation is the last quarter of the groups."""
+    if cut == "exchangeable":
+        return data.replace(group=None, test=None).split(seed=seed)
     train, validation, test = data.split(seed=seed)
-    if not late:
+    if cut != "late":
         return train, validation, test
     rest = sp.Batch.cat([train, validation])
     assert rest.group is not None
@@ -159,9 +163,12 @@ def deferral(model: sp.SURE, validation: sp.Batch, masked: MaskedRows) -> Iterat
             p.task == "regression"
         ):  # wrong: off by more than half a standard deviation of the target
             options["tolerance"] = float(0.5 * validation.target.std())
-        for budget in BUDGETS:
-            policy = sp.DeferralPolicy.fit(m, validation, budget=budget, **options)
-            yield {"model": kind, "budget": budget, **decided(policy, p, masked)}
+        # For regression both scores are one.
+        for score in ("error",) if p.task == "regression" else ("error", "sd"):
+            for budget in BUDGETS:
+                policy = sp.DeferralPolicy.fit(m, validation, budget=budget, score=score, **options)
+                found = decided(policy, p, masked)
+                yield {"model": kind, "score": score, "budget": budget, **found}
 
 
 def decided(policy: sp.DeferralPolicy, p: sp.Prediction, masked: MaskedRows) -> dict[str, float]:
@@ -169,7 +176,7 @@ def decided(policy: sp.DeferralPolicy, p: sp.Prediction, masked: MaskedRows) -> 
     table = policy.compare(p, masked.batch).iloc[0]
     names = ("coverage", "risk", "static_coverage", "static_risk")
     row = {name: float(table[name]) for name in names}
-    score = doubt(p, policy.road, policy.tolerance)
+    score = doubt(p, policy.road, policy.tolerance, policy.score)
     wrong = loss(p, policy.road, masked.batch.target.numpy(), policy.tolerance)
     surest = np.argsort(score, kind="stable")[: round(row["coverage"] * len(score))]
     return {**row, "static_risk_at_same_coverage": float(wrong[surest].mean())}
@@ -180,7 +187,7 @@ def decided(policy: sp.DeferralPolicy, p: sp.Prediction, masked: MaskedRows) -> 
 
 def cell(source: str, seed: int, options) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Both tables of one dataset and seed, from the folder or measured now."""
-    name = Path(source).stem + ("-late" if options.late else "")
+    name = Path(source).stem + (f"-{options.cut}" if options.cut else "")
     where = options.models / f"{name}-{options.objective}-{seed}"
     if options.within:
         name += "-within"
@@ -188,7 +195,7 @@ def cell(source: str, seed: int, options) -> tuple[pd.DataFrame, pd.DataFrame]:
     files = [where / f"{kind}{table}.csv" for table in ("sizes", "deferral")]
     wanted = [options.again or not file.exists() for file in files]
     if any(wanted):
-        train, validation, test = parts(load(source), seed, options.late)
+        train, validation, test = parts(load(source), seed, options.cut)
         model = fitted(train, validation, options.objective, seed, where)
         if options.within:
             validation, test = validation.split((0.5, 0.5), seed=seed)
@@ -233,7 +240,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--objective", default="elbo+pcc")
     parser.add_argument("--models", type=Path, required=True, help="folder of the fitted models")
-    parser.add_argument("--late", action="store_true", help="validation: the last groups")
+    cut = parser.add_mutually_exclusive_group()
+    cut.add_argument("--late", dest="cut", action="store_const", const="late", default="",
+                     help="validation: the last groups")  # fmt: skip
+    cut.add_argument("--exchangeable", dest="cut", action="store_const", const="exchangeable",
+                     help="all rows at random")  # fmt: skip
     parser.add_argument("--within", action="store_true", help="halves of the validation part")
     parser.add_argument("--again", action="store_true", help="measure again what was measured")
     parser.add_argument("--out", type=Path, default=RESULTS)
@@ -248,7 +259,11 @@ def main() -> None:
     deferred = both[1].assign(
         better=both[1]["risk"] < both[1]["static_risk_at_same_coverage"],
     )
-    mean = deferred.drop(columns="seed").groupby(["data", "model", "budget"], sort=False).mean()
+    mean = (
+        deferred.drop(columns="seed")
+        .groupby(["data", "model", "score", "budget"], sort=False)
+        .mean()
+    )
     print(mean.to_string(float_format="{:.3f}".format))
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 from jaxtyping import Bool
 from torch import Tensor
 
-from sure_pyro.calibrated.doubt import Tolerance, check_tolerance, doubt, loss
+from sure_pyro.calibrated.doubt import Tolerance, check_score, check_tolerance, doubt, loss
 from sure_pyro.calibrated.held_out import held_out
 from sure_pyro.calibrated.road import check_road, check_took, pattern_in, target_in
 from sure_pyro.calibration import Decisions, DeferralReport, DeferralThresholds
@@ -41,12 +41,15 @@ class DeferralPolicy(Stored):
         Whose doubt is asked.
     tolerance : tuple of float or None
         Tolerated error of each output, for regression.
+    score : {"error", "sd"}
+        What the thresholds are on.
     """
 
     thresholds: DeferralThresholds
     static: DeferralThresholds
     road: str
     tolerance: tuple[float, ...] | None
+    score: str = "error"
 
     @classmethod
     def fit(
@@ -59,6 +62,7 @@ class DeferralPolicy(Stored):
         tolerance: Tolerance = None,
         delta: float = 0.05,
         scope: str = "pattern",
+        score: str = "error",
         propagate: str = "taylor",
         masks: str | None = None,
         num_samples: int = 200,
@@ -79,6 +83,10 @@ class DeferralPolicy(Stored):
             For regression: the error, in units of the target, beyond which an output is wrong.
         delta, scope
             As in `sure_pyro.calibration.DeferralThresholds.fit`.
+        score : {"error", "sd"}
+            Doubt: the error rate that the road itself expects, or the standard deviation of its
+            output as it is (for regression both are one). The first is nearly the same thing under
+            every mask, so one threshold for all loses little; the second is not.
         propagate : {"taylor", "sampling", "none"}
         masks : {"every", "random", "recorded"}, optional
             As in `sure_pyro.recalibrate`. A budget is spent over the masks that are met here: where
@@ -89,28 +97,33 @@ class DeferralPolicy(Stored):
         Raises
         ------
         ValueError
-            If not exactly one goal is given, the tolerance does not fit the task, or the rows have
-            no targets.
+            If not exactly one goal is given, the tolerance does not fit the task, there is no such
+            score, or the rows have no targets.
         """
-        masked = held_out(validation, masks, seed).batch
+        masked = held_out(validation, masks, seed)
         options = {"num_samples": num_samples, "seed": seed} if propagate == "sampling" else {}
         policy: dict[str, Any] = {"max_risk": max_risk, "budget": budget, "delta": delta}
         check_road(propagate)
+        check_score(score)
 
         def rows(batch: Batch) -> Rows:
             prediction = model.predict(batch, propagate, **options)
             tolerated = check_tolerance(tolerance, prediction.task, len(prediction.outputs))
-            return _rows(prediction, batch, propagate, tolerated)
+            return _rows(prediction, batch, propagate, tolerated, score)
 
-        within = overall = rows(masked)
+        within = overall = rows(masked.batch)
+        group = groups = _groups(validation)[masked.row]
         if max_risk is not None and masks != "recorded":
             # A promise over all patterns needs rows that are independent of each other: each once.
             overall = rows(one_mask_each(validation, seed))
-        own = overall if scope == "overall" else within
-        thresholds = DeferralThresholds.fit(*own, scope=cast(Scope, scope), seed=seed, **policy)
+            groups = _groups(validation)
+        own, group = (overall, groups) if scope == "overall" else (within, group)
+        thresholds = DeferralThresholds.fit(
+            *own, scope=cast(Scope, scope), group=group, seed=seed, **policy
+        )
         static = DeferralThresholds.fit(*overall, static=True, **policy)
         task, C = model.head.task, model.head.mean.out_features
-        return cls(thresholds, static, propagate, check_tolerance(tolerance, task, C))
+        return cls(thresholds, static, propagate, check_tolerance(tolerance, task, C), score)
 
     def decide(
         self, prediction: Prediction, available: Tensor | Bool[np.ndarray, "B M"] | None = None
@@ -135,18 +148,20 @@ class DeferralPolicy(Stored):
             If the prediction did not take the road of the fit, or `available` is another batch's.
         """
         check_took(prediction, self.road)
-        score = doubt(prediction, self.road, self.tolerance)
-        return self.thresholds.decide(score, pattern_in(prediction, available))
+        u = doubt(prediction, self.road, self.tolerance, self.score)
+        return self.thresholds.decide(u, pattern_in(prediction, available))
 
     def evaluate(self, prediction: Prediction, batch: Batch) -> DeferralReport:
         """Coverage and risk, overall and per pattern, on rows that were not those of the fit."""
         check_took(prediction, self.road)
-        return self.thresholds.evaluate(*_rows(prediction, batch, self.road, self.tolerance))
+        return self.thresholds.evaluate(
+            *_rows(prediction, batch, self.road, self.tolerance, self.score)
+        )
 
     def compare(self, prediction: Prediction, batch: Batch) -> pd.DataFrame:
         """Give coverage and risk per pattern, beside those of the static threshold."""
         check_took(prediction, self.road)
-        rows = _rows(prediction, batch, self.road, self.tolerance)
+        rows = _rows(prediction, batch, self.road, self.tolerance, self.score)
         tables = [p.evaluate(*rows).to_dataframe() for p in (self.thresholds, self.static)]
         static = tables[1][["coverage", "accepted", "risk"]].add_prefix("static_")
         return pd.concat([tables[0], static], axis=1)
@@ -156,6 +171,7 @@ class DeferralPolicy(Stored):
         return {
             "type": "DeferralPolicy",
             "road": self.road,
+            "score": self.score,
             "tolerance": None if self.tolerance is None else list(self.tolerance),
             "thresholds": self.thresholds.to_dict(),
             "static": self.static.to_dict(),
@@ -172,13 +188,24 @@ class DeferralPolicy(Stored):
         own, static = (
             DeferralThresholds.from_dict(state[name]) for name in ("thresholds", "static")
         )
-        return cls(own, static, state["road"], tolerance)
+        return cls(own, static, state["road"], tolerance, state["score"])
+
+
+def _groups(validation: Batch) -> np.ndarray:
+    """What hangs together: the groups of the data, else every row with itself."""
+    if validation.group is None:
+        return np.arange(len(validation))
+    return validation.group.cpu().numpy()
 
 
 def _rows(
-    prediction: Prediction, batch: Batch, road: str, tolerance: tuple[float, ...] | None
+    prediction: Prediction,
+    batch: Batch,
+    road: str,
+    tolerance: tuple[float, ...] | None,
+    score: str,
 ) -> Rows:
     """Score, loss and pattern of every row."""
     target = target_in(prediction, batch)
-    score = doubt(prediction, road, tolerance)
-    return score, loss(prediction, road, target, tolerance), pattern_in(prediction)
+    u = doubt(prediction, road, tolerance, score)
+    return u, loss(prediction, road, target, tolerance), pattern_in(prediction)

@@ -10,8 +10,10 @@ patterns and a penalised deviation for each:
 
 .. math:: \operatorname{logit} m_k(s) = a + a_k + (b + b_k)\, q(s)
 
-The penalty is a Normal(0, 1) prior on every a_k and b_k: a pattern with few rows stays near the
-common curve, one with hundreds speaks for itself.
+The penalty is a Normal(0, tau^2) prior on every a_k and b_k: a pattern with few rows stays near the
+common curve, one with hundreds speaks for itself. tau is what predicts the losses of rows left out
+best, whole groups at a time; at tau = 0, where patterns do not differ beyond chance, one threshold
+serves all.
 """
 
 from __future__ import annotations
@@ -20,12 +22,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.optimize
 import scipy.special
 
 from sure_pyro.calibration.patterns import rows_by_pattern
 from sure_pyro.calibration.recalibration import Pattern
 from sure_pyro.calibration.risk_control import controlled_threshold
+
+PRIOR_SDS = (0.0, 0.1, 0.3, 1.0)  # tau, from one threshold for all to hardly any pull
+FOLDS, NEWTON_STEPS = 5, 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +52,14 @@ class LossCurves:
     quantile: np.ndarray
 
     @classmethod
-    def fit(cls, score: np.ndarray, loss: np.ndarray, pattern: np.ndarray) -> LossCurves:
-        """Fit the penalised logistic regression; `loss` in [0, 1]."""
+    def fit(
+        cls,
+        score: np.ndarray,
+        loss: np.ndarray,
+        pattern: np.ndarray,
+        prior_sd: float = 1.0,
+    ) -> LossCurves:
+        """Fit the penalised logistic regression; `loss` in [0, 1], tau = `prior_sd`."""
         x, quantile, q = normal_quantile(score)
         cells = dict(rows_by_pattern(pattern))
         K = len(cells)
@@ -58,8 +68,11 @@ class LossCurves:
             member[k, j] = 1.0
         columns = np.column_stack([np.ones_like(q), q, member, member * q[:, None]])
         # The common intercept and slope are free but for a hair, which keeps a perfect fit finite.
-        penalty = np.concatenate([[1e-3, 1e-3], np.ones(2 * K)])
-        w = _logistic(columns, loss, penalty)
+        penalty = np.array([1e-3, 1e-3])
+        if prior_sd > 0:
+            penalty = np.concatenate([penalty, np.full(2 * K, prior_sd**-2.0)])
+        w = np.zeros(columns.shape[1])
+        w[: len(penalty)] = _logistic(columns[:, : len(penalty)], loss, penalty)
         own = {p: _curve(w[0] + w[2 + j], w[1] + w[2 + K + j]) for j, p in enumerate(cells)}
         return cls(_curve(w[0], w[1]), own, x, quantile)
 
@@ -79,14 +92,41 @@ class LossCurves:
         return float(np.interp(q, self.quantile, self.score)) if q > self.quantile[0] else -np.inf
 
 
+def choose_prior_sd(
+    score: np.ndarray, loss: np.ndarray, pattern: np.ndarray, group: np.ndarray, seed: int
+) -> float:
+    """Tau of the smallest log-loss on rows left out, the groups cut into five folds."""
+    names, member = np.unique(group, return_inverse=True)
+    if len(names) < FOLDS:
+        return 0.0  # too few to tell patterns from groups
+    fold = (np.random.default_rng(seed).permutation(len(names)) % FOLDS)[member]
+    found = []
+    for prior_sd in PRIOR_SDS:
+        expected = np.empty(len(score))
+        for k in range(FOLDS):
+            kept, out = fold != k, fold == k
+            curves = LossCurves.fit(score[kept], loss[kept], pattern[kept], prior_sd)
+            expected[out] = curves(score[out], pattern[out])
+        found.append(-scipy.special.xlogy(loss, expected).mean()
+                     - scipy.special.xlogy(1 - loss, 1 - expected).mean())  # fmt: skip
+    return PRIOR_SDS[int(np.argmin(found))]
+
+
 def allocate(
-    score: np.ndarray, loss: np.ndarray, pattern: np.ndarray, budget: float
+    score: np.ndarray,
+    loss: np.ndarray,
+    pattern: np.ndarray,
+    budget: float,
+    group: np.ndarray | None = None,
+    seed: int = 0,
 ) -> dict[Pattern, float]:
     """Find the threshold of each pattern that defers a fraction `budget` of all rows.
 
-    Accept the rows with ``score < threshold``. `loss` in [0, 1].
+    Accept the rows with ``score < threshold``. `loss` in [0, 1]; rows of one `group` hang together.
     """
-    expected = LossCurves.fit(score, loss, pattern)(score, pattern)
+    group = np.arange(len(score)) if group is None else group
+    prior_sd = choose_prior_sd(score, loss, pattern, group, seed)
+    expected = LossCurves.fit(score, loss, pattern, prior_sd)(score, pattern)
     accepted = len(score) - int(np.floor(budget * len(score)))
     accept = np.zeros(len(score), dtype=bool)
     # Ties in the expected loss (a pattern whose score says nothing) fall to the smaller score.
@@ -101,6 +141,7 @@ def allocate_risk(
     max_risk: float,
     delta: float,
     seed: int,
+    group: np.ndarray | None = None,
 ) -> tuple[dict[Pattern, float], float]:
     """Find thresholds of one common expected loss l, so that the OVERALL risk is controlled.
 
@@ -111,7 +152,9 @@ def allocate_risk(
     shape, test = order[: len(order) // 2], order[len(order) // 2 :]
     if len(shape) == 0:
         return dict.fromkeys(np.unique(pattern).tolist(), float("-inf")), float("-inf")
-    curves = LossCurves.fit(score[shape], loss[shape], pattern[shape])
+    group = np.arange(len(score)) if group is None else group
+    shaped = score[shape], loss[shape], pattern[shape]
+    curves = LossCurves.fit(*shaped, choose_prior_sd(*shaped, group[shape], seed))
     expected = curves(score[test], pattern[test])
     level = controlled_threshold(expected, loss[test], max_risk, delta)
     level = float(np.clip(level, 0.0, 1.0))  # logit(0) and logit(1): accept none, accept all
@@ -145,12 +188,24 @@ def _curve(intercept: float, slope: float) -> tuple[float, float]:
 
 
 def _logistic(X: np.ndarray, y: np.ndarray, penalty: np.ndarray) -> np.ndarray:
-    """Minimise the negative log-likelihood plus ``penalty * w**2 / 2``; y may be fractional."""
+    """Minimise the negative log-likelihood plus ``penalty * w**2 / 2``; y may be fractional.
 
-    def objective(w: np.ndarray) -> tuple[float, np.ndarray]:
+    Newton's method; the problem is convex, and a step that goes too far is halved.
+    """
+
+    def loss(w: np.ndarray) -> float:
         eta = X @ w
-        value = np.logaddexp(0, eta).sum() - y @ eta + 0.5 * penalty @ w**2
-        return float(value), X.T @ (scipy.special.expit(eta) - y) + penalty * w
+        return float(np.logaddexp(0, eta).sum() - y @ eta + 0.5 * penalty @ w**2)
 
-    found = scipy.optimize.minimize(objective, np.zeros(X.shape[1]), jac=True, method="L-BFGS-B")
-    return found.x
+    w = np.zeros(X.shape[1])
+    for _ in range(NEWTON_STEPS):
+        p = scipy.special.expit(X @ w)
+        gradient = X.T @ (p - y) + penalty * w
+        curvature = (X.T * (p * (1 - p))) @ X + np.diag(penalty)
+        step = np.linalg.solve(curvature, gradient)
+        while loss(w - step) > loss(w) and np.abs(step).max() > 1e-9:
+            step = step / 2
+        w = w - step
+        if np.abs(step).max() < 1e-6:
+            break
+    return w

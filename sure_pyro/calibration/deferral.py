@@ -107,6 +107,7 @@ class DeferralThresholds(Stored):
         delta: float = 0.05,
         scope: Literal["pattern", "overall"] = "pattern",
         static: bool = False,
+        group: Shaped[np.ndarray, " _N"] | None = None,
         seed: int = 0,
     ) -> DeferralThresholds:
         """Find the thresholds on held-out rows.
@@ -129,8 +130,11 @@ class DeferralThresholds(Stored):
             accepts anything. Overall: half of the rows shapes the thresholds, half tests them.
         static : bool
             One threshold for all patterns; its promise holds overall.
+        group : ndarray of str or int, shape (N,), optional
+            Rows that hang together: one row under several masks, a subject. By default each row
+            stands alone. They decide how far the patterns differ beyond chance.
         seed : int
-            Of the random halves.
+            Of the random halves and folds.
 
         Raises
         ------
@@ -141,14 +145,15 @@ class DeferralThresholds(Stored):
         goal, value = _goal(max_risk, budget)
         check.fraction("delta", delta)
         check.choice("scope", scope, ("pattern", "overall"))
+        group = np.arange(len(score)) if group is None else check.keys("group", group, len(score))
         cells = dict(rows_by_pattern(pattern))
         fallback = _one_threshold(score, loss, goal, value, delta)
         if static:
             thresholds = dict.fromkeys(cells, fallback)
         elif goal == "budget":
-            thresholds = allocate(score, loss, pattern, value)
+            thresholds = allocate(score, loss, pattern, value, group, seed)
         elif scope == "overall":
-            thresholds, fallback = allocate_risk(score, loss, pattern, value, delta, seed)
+            thresholds, fallback = allocate_risk(score, loss, pattern, value, delta, seed, group)
         else:
             share = delta / len(cells)
             thresholds = {
@@ -222,6 +227,8 @@ class DeferralThresholds(Stored):
         seen = pattern in self.thresholds
         known = f"pattern {pattern!r}" if seen else f"pattern {pattern!r}, never seen in the fit"
         if threshold == -np.inf:
+            if self.goal == "budget":
+                return f"deferred: {known} errs more than others, all of it is handed over"
             rows = self.rows.get(pattern, 0)
             return f"deferred: {rows} calibration rows of {known} promise nothing at this risk"
         verdict, sign = ("accepted", "<") if score < threshold else ("deferred", ">=")

@@ -19,6 +19,8 @@ from typing import Any, cast
 import torch
 from threadpoolctl import threadpool_limits
 
+PATIENCE = 5.0  # seconds for an idle process to end by itself
+
 
 class WorkerDied(RuntimeError):  # noqa: N818  (says what happened)
     """The process of a task ended without a result, as when memory runs out."""
@@ -62,9 +64,10 @@ class Worker:
                 "done; memory may have run out. Try fewer `workers`."
             ) from error
 
-    def stop(self) -> None:
-        """End the process, whatever it is doing."""
-        self.pipe.close()
+    def stop(self, patience: float = 0.0) -> None:
+        """End the process, whatever it is doing after `patience` seconds."""
+        self.pipe.close()  # an idle one ends by itself, and puts away what it holds
+        self.process.join(patience)
         self.process.terminate()
         self.process.join()
 
@@ -84,7 +87,9 @@ class Pool:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for worker in [*self.idle, *(worker for worker, _ in self.busy.values())]:
+        for worker in self.idle:
+            worker.stop(PATIENCE)
+        for worker, _ in self.busy.values():
             worker.stop()
 
     @property

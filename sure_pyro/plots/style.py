@@ -27,8 +27,12 @@ def axes(ax: matplotlib.axes.Axes | None, height: float | None = None) -> matplo
 
 
 def line(number: int) -> dict[str, Any]:
-    """Keywords of the line with this number: colour and dash."""
-    return {"color": COLOURS[number % len(COLOURS)], "linestyle": DASHES[number % len(DASHES)]}
+    """Keywords of the line with this number: colour and dash, 64 different pairs."""
+    turn = number // len(COLOURS)  # colours come back with another dash
+    return {
+        "color": COLOURS[number % len(COLOURS)],
+        "linestyle": DASHES[(number + turn) % len(DASHES)],
+    }
 
 
 def points(number: int) -> dict[str, Any]:

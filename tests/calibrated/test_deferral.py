@@ -7,7 +7,7 @@ import torch
 import sure_pyro as sp
 from sure_pyro.data import every_mask, missing
 
-GOALS = [{"budget": 0.3}, {"max_risk": 0.45}, {"max_risk": 0.45, "scope": "overall"}]
+GOALS = [{"budget": 0.3, "score": "sd"}, {"max_risk": 0.45}, {"max_risk": 0.45, "scope": "overall"}]
 
 
 @pytest.fixture(scope="module")
@@ -96,12 +96,25 @@ def test_labels_are_wrong_by_their_share(worlds):
     assert risk == pytest.approx(float(wrong[accept].mean()))
 
 
+def test_the_score_is_the_sd_that_the_road_reports(scene):
+    calibrated, validation, batch, prediction = scene
+    policy = sp.DeferralPolicy.fit(calibrated, validation, budget=0.3, score="sd")
+    sd = prediction.moments["taylor"].sd.gather(1, prediction.label[:, None])[:, 0].numpy()
+    found = policy.decide(prediction)
+    np.testing.assert_array_equal(found.accept, sd < found.threshold)
+    assert len(np.unique(found.threshold)) > 1
+    # where all of a pattern is handed over, the reason says why
+    assert "errs more than others, all of it is handed over" in found.reason[-1]
+
+
 def test_bad_input_is_refused(scene, worlds):
     calibrated, validation, batch, prediction = scene
     with pytest.raises(ValueError, match="`tolerance` is for regression; the task is class"):
         sp.DeferralPolicy.fit(calibrated, validation, budget=0.2, tolerance=1.0)
     with pytest.raises(ValueError, match="exactly one of `max_risk` and `budget`"):
         sp.DeferralPolicy.fit(calibrated, validation)
+    with pytest.raises(ValueError, match=r"`score` must be one of \['error', 'sd'\]; got 'risk'"):
+        sp.DeferralPolicy.fit(calibrated, validation, budget=0.2, score="risk")
     policy = sp.DeferralPolicy.fit(calibrated, validation, budget=0.2)
     with pytest.raises(ValueError, match="`available` .* is not what the prediction was made with"):
         policy.decide(prediction, ~batch.available)

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 import scipy.special
 
-from sure_pyro.calibration.allocation import LossCurves, allocate, allocate_risk, cut
+from sure_pyro.calibration.allocation import (
+    LossCurves,
+    allocate,
+    allocate_risk,
+    choose_prior_sd,
+    cut,
+)
 
 
 def world(n=4000, seed=0, slope=(1.0, 1.0, 1.0), level=(-4.0, -2.0, 0.0)):
@@ -45,6 +51,27 @@ def test_rare_patterns_stay_near_the_common_curve():
     curves = LossCurves.fit(score, loss, pattern)
     rare, common = (curves(np.zeros(1), np.array([k]))[0] for k in (9, 0))
     assert common < rare < 0.6
+
+
+def test_without_a_prior_spread_one_curve_serves_all():
+    score, loss, pattern, _ = world()
+    curves = LossCurves.fit(score, loss, pattern, prior_sd=0.0)
+    assert set(curves.patterns.values()) == {curves.common}
+
+
+def test_patterns_speak_for_themselves_only_as_far_as_they_differ_beyond_their_groups():
+    score, loss, pattern, _ = world()
+    rows = np.arange(len(score))
+    assert choose_prior_sd(score, loss, pattern, rows, seed=0) >= 0.3
+    assert choose_prior_sd(score, loss, pattern, np.arange(len(score)) % 4, seed=0) == 0.0
+    # Ten groups, each of one pattern and with a level of its own: what looks like patterns is
+    # groups, and with rows apart it would be believed.
+    rng = np.random.default_rng(1)
+    group = rng.integers(0, 10, 4000)
+    expected = scipy.special.expit(rng.standard_normal(10)[group] + score)
+    loss = (rng.random(4000) < expected).astype(float)
+    assert choose_prior_sd(score, loss, group % 5, rows, seed=0) >= 0.3
+    assert choose_prior_sd(score, loss, group % 5, group, seed=0) <= 0.1
 
 
 def test_any_monotone_scale_of_the_score_gives_the_same_decisions():

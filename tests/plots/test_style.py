@@ -1,6 +1,5 @@
 import matplotlib.colors
 import numpy as np
-import pytest
 from matplotlib.axes import Axes
 
 from sure_pyro.plots import style
@@ -26,6 +25,7 @@ def test_neighbouring_colours_differ_in_grey():
     assert np.abs(np.diff(luminance)).min() > 0.1
 
 
-@pytest.mark.parametrize("number", [8, 17])
-def test_there_is_no_last_colour(number):
-    assert style.points(number) == style.points(number % 8)
+def test_colours_come_back_with_another_dash():
+    lines = [style.line(number) for number in range(64)]
+    assert all(a != b for k, a in enumerate(lines) for b in lines[:k])
+    assert style.points(64) == style.points(0)
