@@ -104,8 +104,8 @@ def fit(
         Go on from `checkpoint` if it exists; the result equals that of an uninterrupted run.
     progress_bar : bool
     fabric : Fabric, optional
-        For other devices, precisions or several processes; the default is one process on the
-        device that the data is on.
+        For other devices, precisions or several processes, launched; each process then takes its
+        share of every mini-batch. The default is one process on the device that the data is on.
 
     Returns
     -------

@@ -1,7 +1,12 @@
-"""The one training loop: mini-batches, validation, early stopping, checkpoints."""
+"""The one training loop: mini-batches, validation, early stopping, checkpoints.
+
+Under several processes (`Fabric`), each takes its share of the rows of every mini-batch; all of
+them validate on all validation rows, so that they agree on the best epoch, and one writes.
+"""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,6 +106,25 @@ def run_phase(
     KeyboardInterrupt
         Passed on, after the best weights are back in the model.
     """
+    with _nothing_else_trained(step):
+        return _run_phase(
+            step, train, validation, validation_masks, settings, fabric, history,
+            checkpoint, resume, progress_bar,
+        )  # fmt: skip
+
+
+def _run_phase(
+    step: Step,
+    train: Latents,
+    validation: Latents,
+    validation_masks: Masks,
+    settings: Settings,
+    fabric: Fabric,
+    history: History,
+    checkpoint: Path | None,
+    resume: Progress | None,
+    progress_bar: bool,
+) -> History:
     optimizer = torch.optim.AdamW(
         step.parameters_to_train(),
         weight_decay=settings.weight_decay,
@@ -117,7 +141,8 @@ def run_phase(
     history.best.setdefault(step.name, -1)
     # A phase that had ended by patience is over, whatever epochs it had left.
     epochs = range(progress.epoch, progress.epoch if progress.finished else settings.epochs)
-    bar = tqdm(epochs, desc=step.name, disable=not progress_bar, initial=progress.epoch)
+    shown = progress_bar and fabric.is_global_zero
+    bar = tqdm(epochs, desc=step.name, disable=not shown, initial=progress.epoch)
     try:
         for epoch in bar:
             step.elbo.progress = epoch / settings.epochs
@@ -133,7 +158,7 @@ def run_phase(
             progress.epoch = epoch + 1
             progress.finished = progress.stale > settings.patience or epoch + 1 == settings.epochs
             bar.set_postfix(_postfix(measured))
-            if checkpoint is not None:
+            if checkpoint is not None and fabric.is_global_zero:
                 save_checkpoint(checkpoint, progress, step, best, optimizer)
             if progress.finished:
                 break
@@ -152,9 +177,11 @@ def _one_epoch(
     for group in optimizer.param_groups:
         group["lr"] = settings.lr_at(epoch)
     collected = []
-    for rows in torch.randperm(len(train)).split(settings.batch_size):
+    draw = _common_generator(epoch, fabric)
+    for rows in torch.randperm(len(train), generator=draw).split(settings.batch_size):
         batch = train[rows]
-        loss = wrapped(batch, hide(batch, odds=settings.hiding))
+        visible = hide(batch, draw, odds=settings.hiding)
+        loss = wrapped(*share(batch, visible, fabric.global_rank, fabric.world_size))
         if not torch.isfinite(loss):
             raise TrainingDiverged(
                 f"The loss of phase {step.name!r} is {loss.item()} in epoch {epoch}. The weights "
@@ -167,6 +194,38 @@ def _one_epoch(
         optimizer.step()
         collected.append({"loss": loss.detach(), **step.terms})
     return _means(collected)
+
+
+def _common_generator(epoch: int, fabric: Fabric) -> torch.Generator | None:
+    """Generator that draws the same rows and masks in every process; None if there is one.
+
+    The default one may differ between processes, as their shares are not quite equal.
+    """
+    if fabric.world_size == 1:
+        return None
+    return torch.Generator().manual_seed(torch.initial_seed() + epoch)
+
+
+def share(batch: Latents, visible: Masks, rank: int, size: int) -> tuple[Latents, Masks]:
+    """Rows of a mini-batch that one of `size` processes works on; too small a batch, whole."""
+    if size == 1 or len(batch) < size:
+        return batch, visible
+    rows = torch.arange(rank, len(batch), size)
+    return batch[rows], {name: v[rows] for name, v in visible.items()}
+
+
+@contextmanager
+def _nothing_else_trained(step: Step) -> Iterator[None]:
+    """Ask for the gradients of the phase only: processes wait for each other's."""
+    trained = set(step.parameters_to_train())
+    others = [p for p in step.parameters() if p.requires_grad and p not in trained]
+    for p in others:
+        p.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for p in others:
+            p.requires_grad_(True)
 
 
 @torch.no_grad()
