@@ -157,3 +157,8 @@ def test_the_readme_shows_the_install_commands_of_the_makefile():
     readme = (ROOT / "README.md").read_text()
     wheel = re.search(r'"torch==[\d.]+"', (ROOT / "Makefile").read_text()).group()
     assert f"pip install -c constraints.txt {wheel}" in readme
+
+
+def test_the_page_on_comparison_runs():
+    names = run_blocks("docs/comparison.md")
+    assert names["result"].models == ("elbo", "elbo+pcc")

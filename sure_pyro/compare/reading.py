@@ -68,7 +68,7 @@ def sentences(c: Comparison, data: str) -> Iterator[str]:
         elif level:
             yield f"{words}; within noise of it: {', '.join(level)}."
         else:
-            yield f"{words}, ahead of all others for certain."
+            yield f"{words}, ahead of all others beyond the noise of these seeds."
 
 
 def notes(c: Comparison) -> Iterator[str]:
