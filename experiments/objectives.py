@@ -68,7 +68,7 @@ def degradation(history: pd.DataFrame) -> pd.DataFrame:
 
 
 def picture(result: Comparison) -> Figure:
-    """The correlation on validation rows over the epochs, one panel per dataset."""
+    """Each objective's own correlation on validation rows over the epochs, a panel per dataset."""
     history = result.history
     sites = [c for c in history if c.startswith("validation/rho/z_")]
     names = list(dict.fromkeys(history["data"]))
@@ -83,7 +83,7 @@ def picture(result: Comparison) -> Figure:
             mean = rho.mean()[rho.count() == rho.count().max()].rolling(5, min_periods=1).mean()
             ax.plot(mean.index + 1, mean, label=model, linewidth=1.3, **line(number))
         ax.set(title=data, xlabel="epoch", xscale="log")
-    axes[0, 0].set_ylabel("correlation of uncertainty and error, validation")
+    axes[0, 0].set_ylabel("correlation in the objective's own sense, validation")
     figure.legend(
         *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncol=5, frameon=False
     )
