@@ -13,6 +13,7 @@ import pytest
 import torch
 from pyro import poutine
 
+import sure_pyro as sp
 from sure_pyro.objectives import CorrelationELBO, pearson
 
 pytestmark = pytest.mark.usefixtures("double")
@@ -101,6 +102,29 @@ def test_gaming_without_detaching_nearly_half_the_rows_gain_by_a_larger_error():
         share[detach] = (gradient - of_likelihood < -1e-12).double().mean().item()
     assert share[True] == 0
     assert 0.35 < share[False] < 0.55
+
+
+def test_it_fights_the_likelihood_late_where_the_variances_are_right_already():
+    truth, e2 = calibrated(64)
+    log_variance = truth.log().requires_grad_()
+    (direction,) = torch.autograd.grad(1 - pearson(log_variance.exp(), e2), log_variance)
+    assert direction.norm() > 0.01  # the likelihood expects zero here: it is at its optimum
+
+    def expected_nll(lv):
+        return (lv + truth / lv.exp()).mean() / 2
+
+    step = log_variance.detach() - 0.5 * direction / direction.norm()
+    assert expected_nll(step) > expected_nll(truth.log())
+
+
+def test_so_both_are_tracked_and_the_best_epoch_is_that_of_the_likelihood():
+    train, validation, _ = sp.synthetic(80, seed=0)[0].split(seed=0)
+    model = sp.SURE(sp.MLPBackbone.for_data(train, seed=0))
+    h = sp.fit(model, train, validation, "elbo+pcc", weight=5.0, epochs=6, progress_bar=False)
+    rows = [r for r in h.records if r["phase"] == "reconstruction"]
+    assert all({f"validation/rho/z_{m}" for m in train.modalities} <= set(r) for r in rows)
+    likelihood = [r["validation/elbo"] for r in rows]
+    assert h.best["reconstruction"] == max(range(6), key=likelihood.__getitem__)
 
 
 def test_mean_of_the_processes_correlations_is_not_the_global_one():
