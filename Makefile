@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 
 PYTHON312 ?= python3.12
 
-.PHONY: demo test test-fast test-arviz lint format notebooks bench clean
+.PHONY: demo test test-slow test-arviz lint format notebooks bench clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -16,11 +16,11 @@ $(VENV)/installed: pyproject.toml constraints.txt
 demo: $(VENV)/installed  ## SURE on real digits; leaves report/index.html
 	$(RUN) -m sure_pyro demo
 
-test: $(VENV)/installed  ## the whole test suite
-	$(RUN) -m pytest -n 2
-
-test-fast: $(VENV)/installed  ## without the slow tests
+test: $(VENV)/installed  ## all tests but the slow ones
 	$(RUN) -m pytest -n 2 -m "not slow"
+
+test-slow: $(VENV)/installed  ## the others: several processes, many repetitions, whole runs
+	$(RUN) -m pytest -n 2 -m slow
 
 test-arviz:  ## the ArviZ export beside ArviZ 1.x, which needs Python 3.12 (and no torch)
 	$(PYTHON312) -m venv $(VENV)-arviz
