@@ -172,9 +172,12 @@ def picture(table: pd.DataFrame) -> Figure:
                 if not (value != "nll" and method in ("none", "sampling")):
                     curve = part[method]
                     ax.plot(curve.index, curve, label=method, **points(number))
-            ax.set(xscale="log", xlabel="reconstruction scale, times that of the model")
+            ax.set(xscale="log")
+            ax.set_xticks(FACTORS, [f"{factor:g}" for factor in FACTORS])
+            ax.minorticks_off()
         axes[0, column].axhline(1, color="0.6", linewidth=0.8, zorder=0)
         axes[0, column].set(yscale="log", title=data)
+        axes[1, column].set_xlabel("reconstruction scale, times that of the model")
     axes[0, 0].set_ylabel("output variance over that of sampling")
     axes[1, 0].set_ylabel("NLL of the target (nats)")
     figure.legend(
