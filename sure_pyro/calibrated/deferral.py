@@ -111,17 +111,16 @@ class DeferralPolicy(Stored):
             tolerated = check_tolerance(tolerance, prediction.task, len(prediction.outputs))
             return _rows(prediction, batch, propagate, tolerated, score)
 
-        within = overall = rows(masked.batch)
-        group = groups = _groups(validation)[masked.row]
+        groups = _groups(validation)
+        within = overall = (rows(masked.batch), groups[masked.row])
         if max_risk is not None and masks != "recorded":
             # A promise over all patterns needs rows that are independent of each other: each once.
-            overall = rows(one_mask_each(validation, seed))
-            groups = _groups(validation)
-        own, group = (overall, groups) if scope == "overall" else (within, group)
+            overall = (rows(one_mask_each(validation, seed)), groups)
+        own, group = overall if scope == "overall" else within
         thresholds = DeferralThresholds.fit(
             *own, scope=cast(Scope, scope), group=group, seed=seed, **policy
         )
-        static = DeferralThresholds.fit(*overall, static=True, **policy)
+        static = DeferralThresholds.fit(*overall[0], static=True, **policy)
         task, C = model.head.task, model.head.mean.out_features
         return cls(thresholds, static, propagate, check_tolerance(tolerance, task, C), score)
 

@@ -93,9 +93,10 @@ class LossCurves:
 
 
 def choose_prior_sd(
-    score: np.ndarray, loss: np.ndarray, pattern: np.ndarray, group: np.ndarray, seed: int
+    score: np.ndarray, loss: np.ndarray, pattern: np.ndarray, group: np.ndarray | None, seed: int
 ) -> float:
-    """Tau of the smallest log-loss on rows left out, the groups cut into five folds."""
+    """Tau of the smallest log-loss on rows left out, the groups (None: rows) in five folds."""
+    group = np.arange(len(score)) if group is None else group
     names, member = np.unique(group, return_inverse=True)
     if len(names) < FOLDS:
         return 0.0  # too few to tell patterns from groups
@@ -124,7 +125,6 @@ def allocate(
 
     Accept the rows with ``score < threshold``. `loss` in [0, 1]; rows of one `group` hang together.
     """
-    group = np.arange(len(score)) if group is None else group
     prior_sd = choose_prior_sd(score, loss, pattern, group, seed)
     expected = LossCurves.fit(score, loss, pattern, prior_sd)(score, pattern)
     accepted = len(score) - int(np.floor(budget * len(score)))
@@ -152,9 +152,9 @@ def allocate_risk(
     shape, test = order[: len(order) // 2], order[len(order) // 2 :]
     if len(shape) == 0:
         return dict.fromkeys(np.unique(pattern).tolist(), float("-inf")), float("-inf")
-    group = np.arange(len(score)) if group is None else group
     shaped = score[shape], loss[shape], pattern[shape]
-    curves = LossCurves.fit(*shaped, choose_prior_sd(*shaped, group[shape], seed))
+    together = None if group is None else group[shape]
+    curves = LossCurves.fit(*shaped, choose_prior_sd(*shaped, together, seed))
     expected = curves(score[test], pattern[test])
     level = controlled_threshold(expected, loss[test], max_risk, delta)
     level = float(np.clip(level, 0.0, 1.0))  # logit(0) and logit(1): accept none, accept all

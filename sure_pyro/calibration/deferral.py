@@ -145,7 +145,7 @@ class DeferralThresholds(Stored):
         goal, value = _goal(max_risk, budget)
         check.fraction("delta", delta)
         check.choice("scope", scope, ("pattern", "overall"))
-        group = np.arange(len(score)) if group is None else check.keys("group", group, len(score))
+        group = None if group is None else check.keys("group", group, len(score))
         cells = dict(rows_by_pattern(pattern))
         fallback = _one_threshold(score, loss, goal, value, delta)
         if static:

@@ -107,66 +107,50 @@ def run_phase(
         Passed on, after the best weights are back in the model.
     """
     with _nothing_else_trained(step):
-        return _run_phase(
-            step, train, validation, validation_masks, settings, fabric, history,
-            checkpoint, resume, progress_bar,
-        )  # fmt: skip
-
-
-def _run_phase(
-    step: Step,
-    train: Latents,
-    validation: Latents,
-    validation_masks: Masks,
-    settings: Settings,
-    fabric: Fabric,
-    history: History,
-    checkpoint: Path | None,
-    resume: Progress | None,
-    progress_bar: bool,
-) -> History:
-    optimizer = torch.optim.AdamW(
-        step.parameters_to_train(),
-        weight_decay=settings.weight_decay,
-        foreach=True,  # the same numbers, with one call for all parameters instead of one for each
-    )
-    wrapped, optimizer = fabric.setup(step, optimizer)
-    if resume is None or checkpoint is None:
-        progress = Progress(step.name, history=history)
-        progress.best_value = evaluate(wrapped, step, validation, validation_masks)["selection"]
-        best = trained_state(step)
-    else:
-        progress, history = resume, resume.history
-        best = load_checkpoint(checkpoint, step, optimizer)
-    history.best.setdefault(step.name, -1)
-    # A phase that had ended by patience is over, whatever epochs it had left.
-    epochs = range(progress.epoch, progress.epoch if progress.finished else settings.epochs)
-    shown = progress_bar and fabric.is_global_zero
-    bar = tqdm(epochs, desc=step.name, disable=not shown, initial=progress.epoch)
-    try:
-        for epoch in bar:
-            step.elbo.progress = epoch / settings.epochs
-            means = _one_epoch(wrapped, step, train, optimizer, settings, epoch, fabric)
-            step.epoch_finished()
-            measured = evaluate(wrapped, step, validation, validation_masks)
-            history.records.append(_record(step, epoch, settings, means, measured))
-            if measured["selection"] < progress.best_value:
-                progress.best_value, progress.stale = measured["selection"], 0
-                history.best[step.name], best = epoch, trained_state(step)
-            else:
-                progress.stale += 1
-            progress.epoch = epoch + 1
-            progress.finished = progress.stale > settings.patience or epoch + 1 == settings.epochs
-            bar.set_postfix(_postfix(measured))
-            if checkpoint is not None and fabric.is_global_zero:
-                save_checkpoint(checkpoint, progress, step, best, optimizer)
-            if progress.finished:
-                break
-    finally:  # also when interrupted or diverged: never lose what is fitted
-        bar.close()
-        load_trained_state(step, best)
-        step.eval()
-    return history
+        optimizer = torch.optim.AdamW(
+            step.parameters_to_train(),
+            weight_decay=settings.weight_decay,
+            foreach=True,  # the same numbers from one call for all parameters
+        )
+        wrapped, optimizer = fabric.setup(step, optimizer)
+        if resume is None or checkpoint is None:
+            progress = Progress(step.name, history=history)
+            progress.best_value = evaluate(wrapped, step, validation, validation_masks)["selection"]
+            best = trained_state(step)
+        else:
+            progress, history = resume, resume.history
+            best = load_checkpoint(checkpoint, step, optimizer)
+        history.best.setdefault(step.name, -1)
+        # A phase that had ended by patience is over, whatever epochs it had left.
+        epochs = range(progress.epoch, progress.epoch if progress.finished else settings.epochs)
+        shown = progress_bar and fabric.is_global_zero
+        bar = tqdm(epochs, desc=step.name, disable=not shown, initial=progress.epoch)
+        try:
+            for epoch in bar:
+                step.elbo.progress = epoch / settings.epochs
+                means = _one_epoch(wrapped, step, train, optimizer, settings, epoch, fabric)
+                step.epoch_finished()
+                measured = evaluate(wrapped, step, validation, validation_masks)
+                history.records.append(_record(step, epoch, settings, means, measured))
+                if measured["selection"] < progress.best_value:
+                    progress.best_value, progress.stale = measured["selection"], 0
+                    history.best[step.name], best = epoch, trained_state(step)
+                else:
+                    progress.stale += 1
+                progress.epoch = epoch + 1
+                progress.finished = (
+                    progress.stale > settings.patience or epoch + 1 == settings.epochs
+                )
+                bar.set_postfix(_postfix(measured))
+                if checkpoint is not None and fabric.is_global_zero:
+                    save_checkpoint(checkpoint, progress, step, best, optimizer)
+                if progress.finished:
+                    break
+        finally:  # also when interrupted or diverged: never lose what is fitted
+            bar.close()
+            load_trained_state(step, best)
+            step.eval()
+        return history
 
 
 def _one_epoch(
