@@ -9,16 +9,19 @@ mask that it can have. Nothing is tuned to the test part. ``--late`` cuts the va
 the end of the training part, whole groups in their order, instead of at random: for data whose
 groups are weeks. ``--within`` leaves the test part alone: one half of the validation part (whole
 groups) calibrates, the other is measured, which shows what the method does where nothing shifts.
+``--rolling`` keeps the model and calibrates it anew as time goes on: two groups (weeks) of the test
+part at a time are measured, on what the four groups before them say.
 ``--exchangeable`` forgets groups and the author's test part and cuts all rows at random: held-out
 rows are then like test rows, as every promise of a calibration assumes.
 Results of a cell are kept beside its model; ``--again`` measures it once more.
 
 Writes ``calibration_sizes.csv`` (variance ratio and coverage of 90 % intervals or sets, by target
-and mask pattern, with a 90 % bootstrap interval over rows) and ``calibration_deferral.csv`` under
+and mask pattern, with a 90 % bootstrap interval over groups) and ``calibration_deferral.csv`` under
 ``benchmarks/results/``, and prints what share of the cells meets the band of issue and prose.
 """
 
 import argparse
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +65,23 @@ def parts(data: sp.Batch, seed: int, cut: str) -> tuple[sp.Batch, sp.Batch, sp.B
     return rest[~held_out], rest[held_out], test
 
 
+Stretches = list[tuple[sp.Batch, sp.Batch]]
+"""Held-out rows to calibrate on, and the rows to measure with that."""
+
+
+def rolling(validation: sp.Batch, test: sp.Batch) -> Stretches:
+    """Two groups of the test part at a time, each with the four groups that came before it."""
+    if validation.group is None or test.group is None:
+        raise SystemExit("`--rolling` needs a `group` for every row, numbered in order of time.")
+    rows = sp.Batch.cat([validation, test])
+    groups, stretches = rows.group.unique(), []
+    for now in test.group.unique().split(2):
+        before = groups[groups < now[0]][-4:]
+        held_out, measured_now = (rows[torch.isin(rows.group, which)] for which in (before, now))
+        stretches.append((held_out, measured_now))
+    return stretches
+
+
 def fitted(train: sp.Batch, validation: sp.Batch, objective: str, seed: int, where: Path):
     """The model of a cell, from its folder or fitted and put there."""
     if (where / "config.json").exists():
@@ -76,99 +96,118 @@ def fitted(train: sp.Batch, validation: sp.Batch, objective: str, seed: int, whe
 
 # -- sizes ----------------------------------------------------------------------------------------
 
-
-def measured(numerator, denominator, *, pattern: np.ndarray, **cell) -> Iterator[dict]:
-    """Ratio of two means over rows within every pattern that has enough, with its interval."""
-    for name in np.unique(pattern):
-        k = pattern == name
-        if k.sum() >= MINIMUM_ROWS:
-            a, b = numerator[k], denominator[k]
-            counts = bootstrap_counts(len(a), None, 300, seed=0)
-            # A resample without a single error counts as a tenth of one: the ratio stays finite.
-            found = interval(a.mean() / b.mean(), (counts @ a) / np.maximum(counts @ b, 0.1), 0.9)
-            values = {"value": found.estimate, "lower": found.lower, "upper": found.upper}
-            yield {**cell, "pattern": name, "rows": int(k.sum()), **values}
+Cell = tuple[str, str, str, str]
+"""Part, target, metric, before or after."""
+Found = Iterator[tuple[Cell, np.ndarray, tuple[np.ndarray, np.ndarray]]]
+"""A cell of every pattern, its masked rows, and the two arrays whose means are compared."""
 
 
-def of_variances(s2: np.ndarray, e2: np.ndarray, pattern: np.ndarray, **cell) -> Iterator[dict]:
+def of_variances(part: str, target: str, when: str, where: np.ndarray, s2, e2) -> Found:
     """Variance ratio, and coverage of the central 90 % intervals of a Gaussian."""
     inside = (e2 <= 1.6448536**2 * s2).mean(1)
-    claimed, happened = s2.mean(1), e2.mean(1)
-    yield from measured(claimed, happened, pattern=pattern, metric="variance ratio", **cell)
-    yield from measured(inside, 1.0 + 0 * inside, pattern=pattern, metric="coverage", **cell)
+    yield (part, target, "variance ratio", when), where, (s2.mean(1), e2.mean(1))
+    yield (part, target, "coverage", when), where, (inside, np.ones(len(inside)))
 
 
-def of_reconstructions(model: sp.SURE, p: sp.Prediction, masked: MaskedRows, when: str):
-    pattern = masked.pattern
+def of_reconstructions(model: sp.SURE, p: sp.Prediction, masked: MaskedRows, when: str) -> Found:
     for target, h in hidden_latents(model, masked, p.reconstruction).items():
-        cell = {"part": "reconstruction", "target": target, "when": when}
-        yield from of_variances(*h.pair(), pattern[h.where], **cell)
+        yield from of_variances("reconstruction", target, when, h.where, *h.pair())
 
 
-def of_outputs(p: sp.Prediction, masked: MaskedRows, when: str):
-    y, pattern = masked.batch.target.numpy(), masked.pattern
-    cell = {"part": "output", "target": "y", "when": when}
+def of_outputs(p: sp.Prediction, masked: MaskedRows, when: str) -> Found:
+    y, where = masked.batch.target.numpy(), np.arange(len(masked.batch))
     if p.task == "regression":
         s2 = as_float64(p.total)
-        yield from of_variances(s2, np.square(y.reshape(s2.shape) - as_float64(p.mean)), pattern,
-                                **cell)  # fmt: skip
+        e2 = np.square(y.reshape(s2.shape) - as_float64(p.mean))
+        yield from of_variances("output", "y", when, where, s2, e2)
         return
     probability = as_float64(p.probabilities["taylor"])
     doubted, wrong = 1 - probability.max(1), cal.zero_one_loss(probability, y)
-    yield from measured(doubted, wrong, pattern=pattern, metric="error ratio", **cell)
-    ece = cal.per_pattern(cal.ece, probability, y, pattern=pattern, minimum_rows=MINIMUM_ROWS)
-    for name, value, rows in zip(ece.pattern, ece.value, ece.rows, strict=True):
-        yield {**cell, "metric": "ece", "pattern": name, "rows": rows, "value": value}
+    yield ("output", "y", "error ratio", when), where, (doubted, wrong)
+    yield ("output", "y", "ece", when), where, (probability, y)
 
 
-def of_conformal(model: sp.SURE, validation: sp.Batch, p: sp.Prediction, masked: MaskedRows):
-    y, found = masked.batch.target.numpy(), sp.conformal(model, validation).predict(p)
+def of_conformal(model: sp.SURE, held_out: sp.Batch, p: sp.Prediction, masked: MaskedRows) -> Found:
+    y, found = masked.batch.target.numpy(), sp.conformal(model, held_out).predict(p)
     if isinstance(found, cal.Sets):
         hit = found.contains[np.arange(len(y)), y]
     else:
-        inside = (found.lower <= y.reshape(found.lower.shape)) & (
-            y.reshape(found.lower.shape) <= found.upper
-        )
-        hit = inside.all(1)
-    cell = {"part": "conformal", "target": "y", "metric": "coverage", "when": "after"}
-    yield from measured(1.0 * hit, np.ones(len(hit)), pattern=masked.pattern, **cell)
+        y = y.reshape(found.lower.shape)
+        hit = ((found.lower <= y) & (y <= found.upper)).all(1)
+    where = np.arange(len(hit))
+    yield ("conformal", "y", "coverage", "after"), where, (1.0 * hit, np.ones(len(hit)))
 
 
-def sizes(model: sp.SURE, validation: sp.Batch, masked: MaskedRows) -> Iterator[dict]:
-    """Every size before and after, cell by cell."""
-    calibrated = sp.recalibrate(model, validation)
+def observed(model: sp.SURE, held_out: sp.Batch, masked: MaskedRows) -> Found:
+    """Every size before and after."""
+    calibrated = sp.recalibrate(model, held_out)
     for when, m in (("before", model), ("after", calibrated)):
         p = m.predict(masked.batch)
         yield from of_reconstructions(m, p, masked, when)
         yield from of_outputs(p, masked, when)
-    yield from of_conformal(calibrated, validation, p, masked)
+    yield from of_conformal(calibrated, held_out, p, masked)
+
+
+def sizes(model: sp.SURE, stretches: Stretches) -> Iterator[dict]:
+    """Every size of every pattern over all stretches of test rows."""
+    found = defaultdict(list)
+    for held_out, test in stretches:
+        masked = every_mask(test)
+        pattern = masked.pattern
+        group = masked.row if test.group is None else test.group.numpy()[masked.row]
+        for cell, where, arrays in observed(model, held_out, masked):
+            found[cell].append((*arrays, pattern[where], group[where]))
+    for cell, pieces in found.items():
+        yield from measured(cell, *(np.concatenate(piece) for piece in zip(*pieces, strict=True)))
+
+
+def measured(cell: Cell, a, b, pattern: np.ndarray, group: np.ndarray) -> Iterator[dict]:
+    """Compare two arrays within every pattern that has enough rows; intervals draw groups whole."""
+    line = dict(zip(("part", "target", "metric", "when"), cell, strict=True))
+    for name in np.unique(pattern):
+        k = pattern == name
+        if k.sum() < MINIMUM_ROWS:
+            continue
+        row = {**line, "pattern": name, "rows": int(k.sum())}
+        if line["metric"] == "ece":
+            yield {**row, "value": float(cal.ece(a[k], b[k]))}
+            continue
+        counts = bootstrap_counts(row["rows"], group[k], 300, seed=0)
+        # A resample without a single error counts as a tenth of one: the ratio stays finite.
+        resampled = (counts @ a[k]) / np.maximum(counts @ b[k], 0.1)
+        found = interval(a[k].mean() / b[k].mean(), resampled, 0.9)
+        yield {**row, "value": found.estimate, "lower": found.lower, "upper": found.upper}
 
 
 # -- deferral -------------------------------------------------------------------------------------
 
 
-def deferral(model: sp.SURE, validation: sp.Batch, masked: MaskedRows) -> Iterator[dict]:
+def deferral(model: sp.SURE, stretches: Stretches) -> Iterator[dict]:
     """Error among the accepted rows at each budget: thresholds per pattern, and one for all.
 
-    The thresholds come from the validation part, so the share of test rows that is deferred differs
+    The thresholds come from held-out rows, so the share of test rows that is deferred differs
     from the budget, by chance and by shift. So the one threshold is also cut at that very share.
     A calibrated doubt means the same under every mask, so there one threshold is per-mask already:
     that is why the model as it was fitted is decided on, too.
     """
-    models = {"as fitted": model, "calibrated": sp.recalibrate(model, validation)}
-    for kind, m in models.items():
-        p = m.predict(masked.batch)
-        options = {}
-        if (
-            p.task == "regression"
-        ):  # wrong: off by more than half a standard deviation of the target
-            options["tolerance"] = float(0.5 * validation.target.std())
-        # For regression both scores are one.
-        for score in ("error",) if p.task == "regression" else ("error", "sd"):
-            for budget in BUDGETS:
-                policy = sp.DeferralPolicy.fit(m, validation, budget=budget, score=score, **options)
-                found = decided(policy, p, masked)
-                yield {"model": kind, "score": score, "budget": budget, **found}
+    for held_out, test in stretches:
+        masked = every_mask(test)
+        models = {"as fitted": model, "calibrated": sp.recalibrate(model, held_out)}
+        for kind, m in models.items():
+            yield from by_budget(kind, m, held_out, masked)
+
+
+def by_budget(kind: str, model: sp.SURE, held_out: sp.Batch, masked: MaskedRows) -> Iterator[dict]:
+    """Both scores at every budget; for regression they are one."""
+    p, options, scores = model.predict(masked.batch), {}, ("error", "sd")
+    if p.task == "regression":  # wrong: off by more than half a standard deviation of the target
+        options["tolerance"] = float(0.5 * held_out.target.std())
+        scores = ("error",)
+    for score in scores:
+        for budget in BUDGETS:
+            policy = sp.DeferralPolicy.fit(model, held_out, budget=budget, score=score, **options)
+            found = decided(policy, p, masked)
+            yield {"model": kind, "score": score, "budget": budget, **found}
 
 
 def decided(policy: sp.DeferralPolicy, p: sp.Prediction, masked: MaskedRows) -> dict[str, float]:
@@ -189,20 +228,19 @@ def cell(source: str, seed: int, options) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Both tables of one dataset and seed, from the folder or measured now."""
     name = Path(source).stem + (f"-{options.cut}" if options.cut else "")
     where = options.models / f"{name}-{options.objective}-{seed}"
-    if options.within:
-        name += "-within"
-    kind = "within-" if options.within else ""
-    files = [where / f"{kind}{table}.csv" for table in ("sizes", "deferral")]
+    if options.how:
+        name += f"-{options.how}"
+    files = [where / f"{options.how}{table}.csv" for table in ("sizes", "deferral")]
     wanted = [options.again or not file.exists() for file in files]
     if any(wanted):
         train, validation, test = parts(load(source), seed, options.cut)
         model = fitted(train, validation, options.objective, seed, where)
-        if options.within:
+        if options.how == "within":
             validation, test = validation.split((0.5, 0.5), seed=seed)
-        masked = every_mask(test)
+        stretches = rolling(validation, test) if options.how == "rolling" else [(validation, test)]
         for file, rows, again in zip(files, (sizes, deferral), wanted, strict=True):
             if again:
-                pd.DataFrame(rows(model, validation, masked)).to_csv(file, index=False)
+                pd.DataFrame(rows(model, stretches)).to_csv(file, index=False)
     tables = [pd.read_csv(file) for file in files]
     for table in tables:
         table.insert(0, "seed", seed)
@@ -245,7 +283,11 @@ def main() -> None:
                      help="validation: the last groups")  # fmt: skip
     cut.add_argument("--exchangeable", dest="cut", action="store_const", const="exchangeable",
                      help="all rows at random")  # fmt: skip
-    parser.add_argument("--within", action="store_true", help="halves of the validation part")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--within", dest="how", action="store_const", const="within", default="",
+                     help="halves of the validation part")  # fmt: skip
+    how.add_argument("--rolling", dest="how", action="store_const", const="rolling",
+                     help="calibrate on the groups just before")  # fmt: skip
     parser.add_argument("--again", action="store_true", help="measure again what was measured")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()

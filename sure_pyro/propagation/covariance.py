@@ -77,7 +77,7 @@ class Diagonal(Covariance):
 
     def rows(self, index: Tensor) -> Diagonal:
         """Take rows."""
-        return Diagonal(self.variance[index])
+        return Diagonal(self.variance.index_select(0, index))
 
 
 @dataclass(frozen=True, eq=False)

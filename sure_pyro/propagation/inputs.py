@@ -61,28 +61,29 @@ class Inputs:
 
     def num_uncertain(self) -> Tensor:
         """How many sources are uncertain in each row (B,)."""
-        count = torch.zeros(len(self), dtype=torch.long, device=self.device)
-        for rows in self.active.values():
-            count = count + rows
-        return count
+        none = torch.zeros(len(self), dtype=torch.bool, device=self.device)
+        return torch.stack([none, *self.active.values()]).sum(0)
 
     def rows(self, index: Tensor) -> Inputs:
         """Take some of the rows, in order; sources certain in all of these only ride along."""
-        uncertain = [name for name in self.covariances if self.active[name][index].any()]
+        covariances = {
+            name: covariance
+            for name, covariance in self.covariances.items()
+            if self.active[name].index_select(0, index).any()
+        }
         if torch.equal(index, torch.arange(len(self), device=self.device)):  # nothing to copy
-            covariances = {name: self.covariances[name] for name in uncertain}
             return replace(self, covariances=covariances)
         return replace(
             self,
-            latents={name: z[index] for name, z in self.latents.items()},
-            covariances={name: self.covariances[name].rows(index) for name in uncertain},
+            latents=_take(self.latents, index),
+            covariances={name: covariance.rows(index) for name, covariance in covariances.items()},
         )
 
     def evaluate_mean(self, index: Tensor | None = None) -> Output:
         """Call the function at the mean, of all rows or of some."""
         if index is None:
             return self.evaluate(self.latents)
-        return self.evaluate({name: z[index] for name, z in self.latents.items()})
+        return self.evaluate(_take(self.latents, index))
 
     def evaluate(
         self, latents: dict[str, Tensor], parameters: dict[str, Tensor] | None = None
@@ -137,6 +138,10 @@ def _dtype(latents: dict[str, Tensor], spread: Mapping[str, object]) -> torch.dt
     if len(set(dtypes.values())) > 1 and spread:
         raise ValueError(f"The uncertain latents need one dtype; got {dtypes}.")
     return next(iter(dtypes.values()), torch.get_default_dtype())
+
+
+def _take(latents: dict[str, Tensor], index: Tensor) -> dict[str, Tensor]:
+    return {name: z.index_select(0, index) for name, z in latents.items()}
 
 
 def _own(value: Tensor) -> Tensor:
