@@ -31,6 +31,29 @@ Seen = Bool[np.ndarray, " B"]
 VarianceKind = Literal["scale", "affine", "isotonic"]
 
 
+class Evidence(NamedTuple):
+    """Which of N held-out rows under masks is which, and how far they are trusted.
+
+    Parameters
+    ----------
+    pattern, row, groups : ndarray, shape (N,)
+        What is visible, which row it is, and which rows err together.
+    pseudo_count, prior : float
+        Of patterns against each other, and of all against the model (`calibration.shrinkage`).
+    """
+
+    pattern: Shaped[np.ndarray, " N"]
+    row: Int[np.ndarray, " N"]
+    groups: Int[np.ndarray, " N"]
+    pseudo_count: float | None
+    prior: float
+
+    def of(self, where: Int[np.ndarray, " n"] | slice) -> dict[str, Any]:
+        """Keywords of a fit to some of them."""
+        arrays = {name: getattr(self, name)[where] for name in ("pattern", "row", "groups")}
+        return {**arrays, "pseudo_count": self.pseudo_count, "prior": self.prior}
+
+
 @dataclass(frozen=True, eq=False)
 class ReconstructionMaps:
     """A variance map per target modality and pattern of what is visible.
@@ -50,20 +73,13 @@ class ReconstructionMaps:
     def fit(
         cls,
         hidden: Mapping[str, Hidden],
-        pattern: Shaped[np.ndarray, " _N"],
-        row: Int[np.ndarray, " _N"],
         modalities: tuple[str, ...],
         kind: VarianceKind,
-        pseudo_count: float | None = None,
+        evidence: Evidence,
     ) -> ReconstructionMaps:
-        """Fit to latents that were hidden on purpose.
-
-        `pattern` and `row` (N,) belong to the masked rows: what is visible, and which row it is.
-        """
+        """Fit to latents that were hidden on purpose; `evidence` is about all masked rows."""
         maps = {
-            name: VarianceRecalibration.fit(
-                *h.pair(), pattern[h.where], kind, pseudo_count, row[h.where]
-            )
+            name: VarianceRecalibration.fit(*h.pair(), kind=kind, **evidence.of(h.where))
             for name, h in hidden.items()
         }
         return cls(modalities, maps)
@@ -127,17 +143,15 @@ class OutputVariance:
         cls,
         moments: Moments,
         target: np.ndarray,
-        pattern: Shaped[np.ndarray, " _N"],
-        row: Int[np.ndarray, " _N"],
         kind: VarianceKind,
-        pseudo_count: float | None = None,
+        evidence: Evidence,
     ) -> OutputVariance:
         """Fit to targets (N, C) in units."""
         e2 = np.square(target - as_float64(moments.mean))
         s2 = as_float64(moments.variance)
         return cls(
             tuple(
-                VarianceRecalibration.fit(s2[:, c], e2[:, c], pattern, kind, pseudo_count, row)
+                VarianceRecalibration.fit(s2[:, c], e2[:, c], kind=kind, **evidence.of(slice(None)))
                 for c in range(s2.shape[1])
             )
         )
@@ -179,20 +193,16 @@ class OutputTemperature:
         cls,
         probability: np.ndarray,
         target: np.ndarray,
-        pattern: Shaped[np.ndarray, " _N"],
-        row: Int[np.ndarray, " _N"],
-        pseudo_count: float | None = None,
+        evidence: Evidence,
     ) -> OutputTemperature:
         """Fit to classes (N,), or to labels (N, C) of 0 and 1."""
-        labels = target.ndim == 2
+        labels, where = target.ndim == 2, np.arange(len(target))
         if labels:
             # Each label is a choice between two classes; all labels of a pattern share T.
-            pattern, row = (np.repeat(x, target.shape[1]) for x in (pattern, row))
+            where = np.repeat(where, target.shape[1])
             target = target.reshape(-1)
             probability = two_classes(probability)
-        scaling = TemperatureScaling.fit(
-            probability, target.astype(np.int64), pattern, pseudo_count, row
-        )
+        scaling = TemperatureScaling.fit(probability, target.astype(np.int64), **evidence.of(where))
         return cls(scaling, labels)
 
     def __call__(

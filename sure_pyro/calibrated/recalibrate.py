@@ -16,6 +16,7 @@ from sure_pyro.calibrated.arrays import as_float64
 from sure_pyro.calibrated.held_out import held_out
 from sure_pyro.calibrated.hidden import hidden_latents
 from sure_pyro.calibrated.maps import (
+    Evidence,
     OutputMap,
     OutputTemperature,
     OutputVariance,
@@ -23,7 +24,7 @@ from sure_pyro.calibrated.maps import (
     VarianceKind,
 )
 from sure_pyro.calibrated.model import CalibratedSURE, Calibration
-from sure_pyro.calibration import mask_pattern
+from sure_pyro.calibration.shrinkage import PRIOR
 from sure_pyro.data import Batch, MaskedRows
 from sure_pyro.models import SURE, Prediction
 
@@ -39,6 +40,7 @@ def recalibrate(
     propagate: str = "taylor",
     masks: str | None = None,
     pseudo_count: float | None = None,
+    prior: float = PRIOR,
     num_samples: int = 200,
     seed: int = 0,
 ) -> CalibratedSURE:
@@ -65,6 +67,10 @@ def recalibrate(
     pseudo_count : float, optional
         How many rows the overall fit counts for, against a pattern's own. None estimates it from
         how much the patterns differ beyond chance.
+    prior : float
+        Scale of the Cauchy prior of each overall log factor: how far the model is believed before
+        the rows are seen. With few rows, or few groups of rows that err together, the factor stays
+        near 1. Infinite: the rows alone decide, however few.
     num_samples, seed : int
         Of the sampling road, and of random masks.
 
@@ -82,48 +88,46 @@ def recalibrate(
     -----
     A pattern that was never met gets the overall fit, and ``prediction.seen`` says so. Rows that
     chose the best epoch look a little better than new ones: where there are enough, cut a part for
-    calibration alone.
+    calibration alone. Where the world drifts, calibrate again now and then on the latest rows.
     """
     kind = _checked(model, reconstruction, output)
     base = model.uncalibrated() if isinstance(model, CalibratedSURE) else model
     masked = held_out(validation, masks, seed)
-    pattern = mask_pattern(masked.batch.available.cpu().numpy(), masked.batch.modalities)
+    evidence = Evidence(
+        masked.pattern, masked.row, _groups(validation, masked), pseudo_count, prior
+    )
     maps = None
     if reconstruction != "none":
         point = base.predict(masked.batch, "none", num_weights=0)
         hidden = hidden_latents(base, masked, point.reconstruction)
-        maps = ReconstructionMaps.fit(
-            hidden,
-            pattern,
-            masked.row,
-            validation.modalities,
-            cast(VarianceKind, reconstruction),
-            pseudo_count,
-        )
+        variance = cast(VarianceKind, reconstruction)
+        maps = ReconstructionMaps.fit(hidden, validation.modalities, variance, evidence)
     roads = {"none", *(("taylor", "sampling") if propagate == "both" else (propagate,))}
     before = Calibration(maps, dict.fromkeys(sorted(roads)), len(validation))
     options = {"num_samples": num_samples, "seed": seed} if "sampling" in roads else {}
     said = CalibratedSURE.of(base, before).predict(masked.batch, propagate, **options)
     after = {
-        road: None if kind == "none" else _output_map(said, road, masked, kind, pseudo_count)
+        road: None if kind == "none" else _output_map(said, road, masked, kind, evidence)
         for road in before.output
     }
     return CalibratedSURE.of(base, Calibration(maps, after, len(validation)))
 
 
+def _groups(validation: Batch, masked: MaskedRows) -> np.ndarray:
+    if validation.group is None:
+        return masked.row
+    return validation.group.cpu().numpy()[masked.row]
+
+
 def _output_map(
-    said: Prediction, road: str, masked: MaskedRows, kind: str, pseudo_count: float | None
+    said: Prediction, road: str, masked: MaskedRows, kind: str, evidence: Evidence
 ) -> OutputMap:
     assert masked.batch.target is not None
     target = masked.batch.target.cpu().numpy()
-    pattern = mask_pattern(said.available.cpu().numpy(), said.modalities)
     if kind == "temperature":
-        probability = as_float64(said.probabilities[road])
-        return OutputTemperature.fit(probability, target, pattern, masked.row, pseudo_count)
+        return OutputTemperature.fit(as_float64(said.probabilities[road]), target, evidence)
     y = target.reshape(len(target), -1).astype(np.float64)
-    return OutputVariance.fit(
-        said.moments[road], y, pattern, masked.row, cast(VarianceKind, kind), pseudo_count
-    )
+    return OutputVariance.fit(said.moments[road], y, cast(VarianceKind, kind), evidence)
 
 
 def _checked(model: SURE, reconstruction: str, output: str | None) -> str:

@@ -69,6 +69,12 @@ def keys(name: str, value: Any, rows: int) -> np.ndarray:
     return array.astype(str) if array.dtype.kind in "SO" else array
 
 
+def families(row: Any, groups: Any, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Check which entries are one row, by default none, and which rows err together: likewise."""
+    row = np.arange(rows) if row is None else keys("row", row, rows)
+    return row, row if groups is None else keys("groups", groups, rows)
+
+
 def labels(name: str, value: Any, rows: int, classes: int) -> np.ndarray:
     """Check class labels in 0..classes-1, one per row."""
     array = np.asarray(value)

@@ -43,6 +43,10 @@ class Curve:
         g = np.interp(s2, self.x, self.y) if self.x else self.slope * s2 + self.offset
         return self.scale * np.maximum(g, self.floor)
 
+    def times(self, factor: float) -> Curve:
+        """Multiply the whole curve."""
+        return replace(self, scale=self.scale * factor)
+
     def to_dict(self) -> dict[str, Any]:
         """Give the numbers of the curve as plain lists and floats."""
         return {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self).items()}
@@ -64,7 +68,7 @@ def rescale(curve: Curve, s2: np.ndarray, e2: np.ndarray) -> Curve:
     """Scale a curve so that its mean is the mean squared error of these rows."""
     floor = np.finfo(np.float64).tiny
     ratio = max(float(e2.mean()), floor) / max(float(curve(s2).mean()), floor)
-    return replace(curve, scale=curve.scale * ratio)
+    return curve.times(ratio)
 
 
 def _proportional(s2: np.ndarray, e2: np.ndarray) -> Curve:

@@ -6,8 +6,9 @@ A pattern k with n_k rows has its own curve f_k and shares the overall curve f:
           \qquad w_k = \frac{n_k}{n_k + n_0}
 
 with n_0 from `shrinkage`: a rare pattern stays near the overall fit, and a pattern that was never
-seen gets exactly that, which the result says. What comes back are variances, not quantiles only,
-so they can be propagated.
+seen gets exactly that, which the result says. All curves share a factor that brings the overall
+fit back towards the model as it was trained, as far as the rows leave a doubt. What comes back are
+variances, not quantiles only, so they can be propagated.
 """
 
 from __future__ import annotations
@@ -22,7 +23,14 @@ from jaxtyping import Bool, Float, Num, Shaped
 from sure_pyro.calibration import check
 from sure_pyro.calibration.curves import FLOOR, MINIMUM_ROWS, SHAPES, Curve, fit_curve, rescale
 from sure_pyro.calibration.patterns import rows_by_pattern
-from sure_pyro.calibration.shrinkage import moment_pseudo_count, own_weight, row_variance
+from sure_pyro.calibration.shrinkage import (
+    PRIOR,
+    believed,
+    mean_variance,
+    moment_pseudo_count,
+    own_weight,
+    row_variance,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,7 +92,9 @@ class VarianceRecalibration:
         pattern: Shaped[np.ndarray, " _N"],
         kind: Literal["scale", "affine", "isotonic"] = "scale",
         pseudo_count: float | None = None,
+        row: Shaped[np.ndarray, " _N"] | None = None,
         groups: Shaped[np.ndarray, " _N"] | None = None,
+        prior: float = PRIOR,
     ) -> VarianceRecalibration:
         """Fit on held-out rows (by group, where there are groups), never on training rows.
 
@@ -98,8 +108,12 @@ class VarianceRecalibration:
             borrow the overall shape and have a scale of their own.
         pseudo_count : float, optional
             n_0 in rows. None estimates it from how much patterns differ beyond chance.
-        groups : ndarray of str or int, shape (N,), optional
-            Which entries are one row under several masks, so that chance is told apart rightly.
+        row, groups : ndarray of str or int, shape (N,), optional
+            Which entries are one row under several masks, and which rows err together (a subject,
+            a week), so that chance is told apart rightly.
+        prior : float
+            Scale of the Cauchy prior of the overall log factor. Infinite: the mean variance of all
+            rows becomes their mean squared error, however few they are.
 
         Raises
         ------
@@ -110,21 +124,22 @@ class VarianceRecalibration:
         check.choice("kind", kind, SHAPES)
         cells = dict(rows_by_pattern(pattern))
         overall = fit_curve(kind, s2.ravel(), e2.ravel())
+        row, groups = check.families(row, groups, len(s2))
         n0 = pseudo_count
         if n0 is None:
-            rows = None if groups is None else check.keys("groups", groups, len(s2))
-            n0 = _pseudo_count(overall(s2), e2, cells, rows)
+            n0 = _pseudo_count(overall(s2), e2, cells, row, groups)
         if n0 < 0:
             raise ValueError(f"`pseudo_count` must be at least 0; got {n0}.")
+        trust = _trust(s2, e2, groups, prior)
         own = {
             name: OwnFit(
-                _own_curve(kind, overall, s2[k].ravel(), e2[k].ravel(), len(k)),
+                _own_curve(kind, overall, s2[k].ravel(), e2[k].ravel(), len(k)).times(trust),
                 len(k),
                 own_weight(len(k), n0),
             )
             for name, k in cells.items()
         }
-        return cls(kind, overall, own, float(n0))
+        return cls(kind, overall.times(trust), own, float(n0))
 
     def transform(
         self, variance: Num[np.ndarray, " _N *_D"], pattern: Shaped[np.ndarray, " _N"]
@@ -211,14 +226,15 @@ def _pseudo_count(
     s2: np.ndarray,
     e2: np.ndarray,
     cells: Mapping[Pattern, np.ndarray],
-    groups: np.ndarray | None,
+    row: np.ndarray,
+    groups: np.ndarray,
 ) -> float:
     """Estimate n_0 from the log ratios of mean e^2 to mean s2 of the patterns.
 
     By the delta method a row contributes the variance of e^2 / mean(e^2) - s2 / mean(s2) to a log
     ratio. The entries of a row are averaged first: they err together, so they are one observation.
     """
-    u, e = (x.reshape(len(x), -1).mean(1) for x in (s2, e2))
+    u, e = _of_rows(s2), _of_rows(e2)
     rows = np.array([len(k) for k in cells.values()])
     floor = FLOOR * e.mean()
     mean_u = np.array([max(u[k].mean(), floor) for k in cells.values()])
@@ -226,9 +242,21 @@ def _pseudo_count(
     influence = np.concatenate(
         [e[k] / a - u[k] / b for k, a, b in zip(cells.values(), mean_e, mean_u, strict=True)]
     )
-    order = np.concatenate(list(cells.values()))
-    noise = row_variance(influence, len(rows), None if groups is None else groups[order])
+    order, pattern = np.concatenate(list(cells.values())), np.repeat(np.arange(len(rows)), rows)
+    noise = row_variance(influence, pattern, row[order], groups[order])
     return moment_pseudo_count(np.log(mean_e / mean_u), rows, noise)
+
+
+def _trust(s2: np.ndarray, e2: np.ndarray, groups: np.ndarray, prior: float) -> float:
+    """Factor that turns the overall ratio of the rows into what they make one believe of it."""
+    u, e = _of_rows(s2), _of_rows(e2)
+    said = float(np.log(e.mean() / u.mean()))
+    doubt = mean_variance(e / e.mean() - u / u.mean(), groups)
+    return float(np.exp(believed(said, doubt, prior) - said))
+
+
+def _of_rows(values: np.ndarray) -> np.ndarray:
+    return values.reshape(len(values), -1).mean(1)
 
 
 def _dtype(array: np.ndarray) -> np.dtype:

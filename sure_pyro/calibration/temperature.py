@@ -3,8 +3,8 @@ r"""Temperature scaling of class probabilities, per mask pattern (Guo et al. 201
 .. math:: p'_c \propto p_c^{1/T}
 
 One number T per pattern, by maximum likelihood on held-out rows, shrunk on the log scale towards
-the overall temperature as in `shrinkage`. It changes confidences and never the order of the
-classes, so the accuracy stays as it is.
+the overall temperature, and that towards 1, as in `shrinkage`. It changes confidences and never
+the order of the classes, so the accuracy stays as it is.
 """
 
 from __future__ import annotations
@@ -21,7 +21,14 @@ from jaxtyping import Int, Num, Shaped
 from sure_pyro.calibration import check
 from sure_pyro.calibration.patterns import rows_by_pattern
 from sure_pyro.calibration.recalibration import Pattern, Recalibrated
-from sure_pyro.calibration.shrinkage import moment_pseudo_count, own_weight, row_variance
+from sure_pyro.calibration.shrinkage import (
+    PRIOR,
+    believed,
+    mean_variance,
+    moment_pseudo_count,
+    own_weight,
+    row_variance,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +60,9 @@ class TemperatureScaling:
         label: Int[np.ndarray, " _N"],
         pattern: Shaped[np.ndarray, " _N"],
         pseudo_count: float | None = None,
+        row: Shaped[np.ndarray, " _N"] | None = None,
         groups: Shaped[np.ndarray, " _N"] | None = None,
+        prior: float = PRIOR,
     ) -> TemperatureScaling:
         """Fit on held-out rows.
 
@@ -64,8 +73,11 @@ class TemperatureScaling:
         pattern : ndarray of str or int, shape (N,)
         pseudo_count : float, optional
             n_0 in rows. None estimates it from how much patterns differ beyond chance.
-        groups : ndarray of str or int, shape (N,), optional
-            Which entries are one row under several masks, so that chance is told apart rightly.
+        row, groups : ndarray of str or int, shape (N,), optional
+            Which entries are one row under several masks, and which rows err together (a subject,
+            a week), so that chance is told apart rightly.
+        prior : float
+            Scale of the Cauchy prior of the overall log T; infinite: maximum likelihood.
         """
         logit = _logits(probability)
         y = check.labels("label", label, *logit.shape)
@@ -73,18 +85,23 @@ class TemperatureScaling:
         overall = _maximum_likelihood(logit, y)
         own = {name: _maximum_likelihood(logit[k], y[k]) for name, k in cells.items()}
         rows = np.array([len(k) for k in cells.values()])
+        row, groups = check.families(row, groups, len(y))
+        influence = _influence(logit, y, overall)
         n0 = pseudo_count
         if n0 is None:
-            of_row = None if groups is None else check.keys("groups", groups, len(y))
-            noise = row_variance(_influence(logit, y, overall), len(rows), of_row)
+            order = np.concatenate(list(cells.values()))
+            number = np.repeat(np.arange(len(rows)), rows)
+            noise = row_variance(influence[order], number, row[order], groups[order])
             n0 = moment_pseudo_count(np.log(list(own.values())), rows, noise)
         if n0 < 0:
             raise ValueError(f"`pseudo_count` must be at least 0; got {n0}.")
+        said = float(np.log(overall))
+        trust = float(np.exp(believed(said, mean_variance(influence, groups), prior) - said))
         patterns = {
-            name: (T, int(n), own_weight(int(n), n0))
+            name: (T * trust, int(n), own_weight(int(n), n0))
             for (name, T), n in zip(own.items(), rows, strict=True)
         }
-        return cls(overall, patterns, float(n0))
+        return cls(overall * trust, patterns, float(n0))
 
     def temperature(self, pattern: Pattern) -> float:
         """Temperature used for a pattern: its own, shrunk; the overall one if never seen."""

@@ -71,13 +71,27 @@ def test_temperatures_lower_the_likelihood_and_change_no_answer(worlds, task):
 def test_a_scale_by_hand(worlds):
     """Without shrinkage the factor is mean e^2 / mean sigma^2 over the rows of the pattern."""
     model, validation, _ = worlds["regression"]
-    calibrated = sp.recalibrate(model, validation, output="none", pseudo_count=0.0)
+    calibrated = sp.recalibrate(model, validation, output="none", pseudo_count=0.0, prior=np.inf)
     shown = missing.pattern(validation, ["image", "audio"])
     before, after = (m.predict(shown, "none").reconstruction["text"] for m in (model, calibrated))
     truth = model.encode(validation).values["text"]
     factor = (truth - before.loc).square().mean() / before.scale.square().mean()
     torch.testing.assert_close(after.scale, before.scale * factor.sqrt(), rtol=1e-4, atol=1e-6)
     assert torch.equal(after.loc, before.loc)
+
+
+def test_groups_of_the_rows_keep_the_factors_nearer_to_one(worlds):
+    """The same rows as 3 families instead of one by one: less is confirmed."""
+    model, validation, _ = worlds["regression"]
+    families = validation.replace(group=torch.arange(len(validation)) % 3)
+    alone, together = (
+        sp.recalibrate(model, rows).calibration.reconstruction.maps
+        for rows in (validation, families)
+    )
+    assert all(
+        abs(np.log(together[name].overall.scale)) < abs(np.log(alone[name].overall.scale))
+        for name in alone
+    )
 
 
 def test_sources_keep_their_shares_and_add_up(worlds):

@@ -1,7 +1,20 @@
+from itertools import pairwise
+
+import hypothesis.strategies as st
 import numpy as np
 import pytest
+import scipy.integrate
+import scipy.stats
+from hypothesis import given
 
-from sure_pyro.calibration.shrinkage import moment_pseudo_count, own_weight, row_variance
+from sure_pyro.calibration.shrinkage import (
+    PRIOR,
+    believed,
+    mean_variance,
+    moment_pseudo_count,
+    own_weight,
+    row_variance,
+)
 
 
 def test_recovers_the_ratio_of_the_two_variances():
@@ -51,11 +64,66 @@ def test_ends():
 def test_luck_that_all_masks_of_a_row_share_does_not_hide_how_patterns_differ():
     """Each of 400 rows under 3 masks; the row's own luck has variance 4, that of a mask 1."""
     rng = np.random.default_rng(0)
-    influence = 2 * rng.standard_normal((400, 1)) + rng.standard_normal((400, 3))
-    rows = np.repeat(np.arange(400), 3)
-    alone = row_variance(influence.ravel(), 3)
-    shared = row_variance(influence.ravel(), 3, rows)
+    influence = (2 * rng.standard_normal((400, 1)) + rng.standard_normal((400, 3))).ravel()
+    row, pattern = np.repeat(np.arange(400), 3), np.tile(np.arange(3), 400)
+    single = np.arange(1200)
+    alone = row_variance(influence, pattern, single, single)
+    shared = row_variance(influence, pattern, row, row)
     # Relative sd of a variance on n degrees of freedom: sqrt(2 / n); 4 sd.
     assert alone == pytest.approx(5, rel=4 * np.sqrt(2 / 400))
     assert shared == pytest.approx(1, rel=4 * np.sqrt(2 / 800))
-    assert row_variance(influence.ravel(), 3, np.arange(1200)) == alone
+
+
+def test_rows_that_err_together_count_as_one_observation():
+    """200 groups of 10 rows under 2 masks; luck of a group under a mask has variance 4."""
+    rng = np.random.default_rng(1)
+    luck = 2 * rng.standard_normal((200, 1, 2))
+    influence = (luck + rng.standard_normal((200, 10, 2))).ravel()
+    row, pattern = np.repeat(np.arange(2000), 2), np.tile(np.arange(2), 2000)
+    group = row // 10
+    # The mean of n rows has variance (4 * 10 + 1) / n; 400 cells, less the centring: 199 freedoms.
+    expected = pytest.approx(41, rel=4 * np.sqrt(2 / 199))
+    assert row_variance(influence, pattern, row, group) == expected
+    one_mask = pattern == 0
+    assert 2000 * mean_variance(influence[one_mask], group[one_mask]) == expected  # 200 / 197 more
+
+
+def test_three_groups_confirm_nothing():
+    assert mean_variance(np.array([1.0, -1.0, 2.0, -2.0]), np.array([0, 1, 2, 2])) == np.inf
+    assert believed(0.7, np.inf, 0.1) == 0
+
+
+def test_doubt_about_the_mean_of_single_rows_is_that_of_students_t():
+    x = np.array([3.0, -1.0, -2.0, 1.0, -1.0])  # influences have mean zero
+    textbook = scipy.stats.t(df=4, scale=np.sqrt(x.var(ddof=1) / 5)).var()
+    assert mean_variance(x, np.arange(5)) == pytest.approx(textbook)
+
+
+@given(x=st.floats(-5, 5), sd=st.floats(0.005, 3), tau=st.floats(0.02, 2))
+def test_the_belief_is_the_posterior_mean_under_a_cauchy_prior(x, sd, tau):
+    # theta = tau * tan(u) makes the prior uniform in u; the likelihood peaks at atan(x / tau).
+    def moment(k):
+        def density(u):
+            theta = tau * np.tan(u)
+            return theta**k * np.exp(-0.5 * ((x - theta) / sd) ** 2)
+
+        ends = [np.arctan((x + d * sd) / tau) for d in (-9, -3, 0, 3, 9)]
+        pieces = pairwise(ends)
+        return sum(scipy.integrate.quad(density, *piece, epsrel=1e-10)[0] for piece in pieces)
+
+    expected = moment(1) / moment(0)
+    assert believed(x, sd**2, tau) == pytest.approx(expected, rel=1e-5, abs=1e-7)
+
+
+@given(x=st.floats(-5, 5), sd=st.floats(1e-4, 3))
+def test_the_belief_lies_between_nothing_and_what_was_said(x, sd):
+    found = believed(x, sd**2, PRIOR)
+    assert min(x, 0) - 1e-9 <= found <= max(x, 0) + 1e-9
+
+
+def test_ends_of_the_belief():
+    assert believed(0.4, 0.0, 0.1) == 0.4
+    assert believed(0.4, 1.0, np.inf) == 0.4
+    assert believed(2.0, 1e-8, 0.1) == pytest.approx(2.0, rel=1e-6)  # many rows: as they say
+    assert believed(2.0, 0.04, 0.1) > 1.9  # far off: believed in spite of the prior
+    assert believed(0.1, 0.04, 0.1) < 0.05  # within chance: hardly
