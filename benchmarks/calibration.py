@@ -10,7 +10,8 @@ the end of the training part, whole groups in their order, instead of at random:
 groups are weeks. ``--within`` leaves the test part alone: one half of the validation part (whole
 groups) calibrates, the other is measured, which shows what the method does where nothing shifts.
 ``--rolling`` keeps the model and calibrates it anew as time goes on: two groups (weeks) of the test
-part at a time are measured, on what the four groups before them say.
+part at a time are measured, on what the four groups before them say, with an infinite prior: where
+the world drifts, that the model was right when it was trained is no argument.
 ``--exchangeable`` forgets groups and the author's test part and cuts all rows at random: held-out
 rows are then like test rows, as every promise of a calibration assumes.
 Results of a cell are kept beside its model; ``--again`` measures it once more.
@@ -35,6 +36,7 @@ from sure_pyro.calibrated import hidden_latents
 from sure_pyro.calibrated.arrays import as_float64
 from sure_pyro.calibrated.doubt import doubt, loss
 from sure_pyro.calibration.bootstrap import bootstrap_counts, interval
+from sure_pyro.calibration.shrinkage import PRIOR
 from sure_pyro.data import MaskedRows, every_mask
 
 RESULTS = Path(__file__).parent / "results"
@@ -138,9 +140,9 @@ def of_conformal(model: sp.SURE, held_out: sp.Batch, p: sp.Prediction, masked: M
     yield ("conformal", "y", "coverage", "after"), where, (1.0 * hit, np.ones(len(hit)))
 
 
-def observed(model: sp.SURE, held_out: sp.Batch, masked: MaskedRows) -> Found:
+def observed(model: sp.SURE, held_out: sp.Batch, masked: MaskedRows, prior: float) -> Found:
     """Every size before and after."""
-    calibrated = sp.recalibrate(model, held_out)
+    calibrated = sp.recalibrate(model, held_out, prior=prior)
     for when, m in (("before", model), ("after", calibrated)):
         p = m.predict(masked.batch)
         yield from of_reconstructions(m, p, masked, when)
@@ -148,14 +150,14 @@ def observed(model: sp.SURE, held_out: sp.Batch, masked: MaskedRows) -> Found:
     yield from of_conformal(calibrated, held_out, p, masked)
 
 
-def sizes(model: sp.SURE, stretches: Stretches) -> Iterator[dict]:
+def sizes(model: sp.SURE, stretches: Stretches, prior: float) -> Iterator[dict]:
     """Every size of every pattern over all stretches of test rows."""
     found = defaultdict(list)
     for held_out, test in stretches:
         masked = every_mask(test)
         pattern = masked.pattern
         group = masked.row if test.group is None else test.group.numpy()[masked.row]
-        for cell, where, arrays in observed(model, held_out, masked):
+        for cell, where, arrays in observed(model, held_out, masked, prior):
             found[cell].append((*arrays, pattern[where], group[where]))
     for cell, pieces in found.items():
         yield from measured(cell, *(np.concatenate(piece) for piece in zip(*pieces, strict=True)))
@@ -182,7 +184,7 @@ def measured(cell: Cell, a, b, pattern: np.ndarray, group: np.ndarray) -> Iterat
 # -- deferral -------------------------------------------------------------------------------------
 
 
-def deferral(model: sp.SURE, stretches: Stretches) -> Iterator[dict]:
+def deferral(model: sp.SURE, stretches: Stretches, prior: float) -> Iterator[dict]:
     """Error among the accepted rows at each budget: thresholds per pattern, and one for all.
 
     The thresholds come from held-out rows, so the share of test rows that is deferred differs
@@ -192,7 +194,7 @@ def deferral(model: sp.SURE, stretches: Stretches) -> Iterator[dict]:
     """
     for held_out, test in stretches:
         masked = every_mask(test)
-        models = {"as fitted": model, "calibrated": sp.recalibrate(model, held_out)}
+        models = {"as fitted": model, "calibrated": sp.recalibrate(model, held_out, prior=prior)}
         for kind, m in models.items():
             yield from by_budget(kind, m, held_out, masked)
 
@@ -238,9 +240,10 @@ def cell(source: str, seed: int, options) -> tuple[pd.DataFrame, pd.DataFrame]:
         if options.how == "within":
             validation, test = validation.split((0.5, 0.5), seed=seed)
         stretches = rolling(validation, test) if options.how == "rolling" else [(validation, test)]
+        prior = np.inf if options.how == "rolling" else PRIOR
         for file, rows, again in zip(files, (sizes, deferral), wanted, strict=True):
             if again:
-                pd.DataFrame(rows(model, stretches)).to_csv(file, index=False)
+                pd.DataFrame(rows(model, stretches, prior)).to_csv(file, index=False)
     tables = [pd.read_csv(file) for file in files]
     for table in tables:
         table.insert(0, "seed", seed)

@@ -1,6 +1,7 @@
 """What propagation costs and how right it is: ``python -m benchmarks.propagation``.
 
-Every number is a ratio of measurements taken in turn in one run, on one thread. Prints tables,
+Every number is a ratio of measurements taken in turn in one run: on one thread, and the costs of
+Taylor also on as many as torch takes by itself. Prints tables,
 keeps JSON under ``benchmarks/results/`` and draws ``docs/images/propagation_roads.png``.
 """
 
@@ -52,7 +53,7 @@ def verdicts(device: str) -> list[dict[str, object]]:
 
 PARTS = {
     "taylor_cost": propagation_cost.taylor_cost,
-    "by_row_cost": lambda device: [propagation_cost.by_row_cost(device)],
+    "by_row_cost": propagation_cost.by_row_cost,
     "memory": lambda device: [propagation_cost.memory(device)],
     "controlled_draws": propagation_accuracy.controlled_draws,
     "verdicts": verdicts,
@@ -64,7 +65,7 @@ def machine(device: str) -> dict[str, str]:
     name = platform.processor() or platform.machine()
     if device != "cpu":
         name = torch.cuda.get_device_name()
-    return {"device": name, "torch": torch.__version__, "threads": "1"}
+    return {"device": name, "torch": torch.__version__}
 
 
 def print_table(lines: list[dict[str, object]]) -> None:

@@ -18,6 +18,7 @@ from sure_pyro.propagation import sampling, taylor
 Latents = dict[str, Tensor]
 SETTINGS = ((3, 64, 1), (3, 64, 10), (3, 64, 37), (2, 256, 23))  # tokens, width, outputs
 ROWS, INCOMPLETE = 256, 26
+THREADS = sorted({1, torch.get_num_threads()})  # one, and as many as torch takes by itself
 
 
 class Fusion(nn.Module):
@@ -119,10 +120,11 @@ def _synchronize(device: str) -> None:
 
 def taylor_cost(device: str) -> list[dict[str, object]]:
     """Must-show 1 to 3: against the floor, against peers, and with 10 % incomplete rows."""
-    return [_taylor_cost(*setting, device) for setting in SETTINGS]
+    return [_taylor_cost(*setting, device, n) for n in THREADS for setting in SETTINGS]
 
 
-def _taylor_cost(tokens: int, width: int, C: int, device: str) -> dict[str, object]:
+def _taylor_cost(tokens: int, width: int, C: int, device: str, threads: int) -> dict[str, object]:
+    torch.set_num_threads(threads)
     net, mean, variance = problem(tokens, width, C, device)
     partly = incomplete(variance)
 
@@ -144,7 +146,9 @@ def _taylor_cost(tokens: int, width: int, C: int, device: str) -> dict[str, obje
     }
     times = paired_times(calls, device)
     peer_times = paired_times(peers, device)
+    torch.set_num_threads(1)
     return {
+        "threads": threads,
         "tokens": tokens,
         "width": width,
         "C": C,
@@ -156,19 +160,26 @@ def _taylor_cost(tokens: int, width: int, C: int, device: str) -> dict[str, obje
     }
 
 
-def by_row_cost(device: str) -> dict[str, float]:
+def by_row_cost(device: str) -> list[dict[str, float]]:
     """Must-show 2: the row-by-row Jacobian at C = 10, and the same numbers from all three."""
+    return [_by_row_cost(device, n) for n in THREADS]
+
+
+def _by_row_cost(device: str, threads: int) -> dict[str, float]:
+    torch.set_num_threads(threads)
     net, mean, variance = problem(3, 64, 10, device)
     calls = {
         "taylor": lambda: taylor(net, mean, variance),
         "by_row": lambda: jacobian_by_row(net, mean, variance),
     }
     times = paired_times(calls, device, seconds=20.0)
+    torch.set_num_threads(1)
     net = net.double()
     mean, variance = ({k: v.double() for k, v in x.items()} for x in (mean, variance))
     ours = taylor(net, mean, variance).variance
     peers = vmap_jacrev(net, mean, variance), jacobian_by_row(net, mean, variance)
     return {
+        "threads": threads,
         "by_row_over_taylor": ratio(times, "by_row", "taylor"),
         "difference_to_vmap_jacrev": float((ours / peers[0] - 1).abs().max()),
         "difference_to_by_row": float((ours / peers[1] - 1).abs().max()),
