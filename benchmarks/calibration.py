@@ -5,10 +5,10 @@
 For each dataset and seed a small backbone is pretrained, both phases are fitted with the defaults
 of `sure_pyro.fit`, and the model is kept in FOLDER; a fitted model that is there already is used.
 Everything is calibrated on the validation part and measured on the test part, every row under every
-mask that it can have. Nothing is tuned to the test part. ``--late`` cuts the validation part off
-the end of the training part, whole groups in their order, instead of at random: for data whose
-groups are weeks. ``--within`` leaves the test part alone: one half of the validation part (whole
-groups) calibrates, the other is measured, which shows what the method does where nothing shifts.
+mask that it can have. Nothing is tuned to the test part.
+
+``--within`` leaves the test part alone: one half of the validation part (whole groups) calibrates,
+the other is measured, which shows what the method does where nothing shifts.
 ``--rolling`` keeps the model and calibrates it anew as time goes on: two groups (weeks) of the test
 part at a time are measured, on what the four groups before them say, with an infinite prior: where
 the world drifts, that the model was right when it was trained is no argument.
@@ -18,7 +18,7 @@ Results of a cell are kept beside its model; ``--again`` measures it once more.
 
 Writes ``calibration_sizes.csv`` (variance ratio and coverage of 90 % intervals or sets, by target
 and mask pattern, with a 90 % bootstrap interval over groups) and ``calibration_deferral.csv`` under
-``benchmarks/results/``, and prints what share of the cells meets the band of issue and prose.
+``benchmarks/results/``, and prints what share of the cells lies in the band.
 """
 
 import argparse
@@ -45,6 +45,9 @@ BANDS = {"variance ratio": (0.9, 1.1), "error ratio": (0.9, 1.1), "coverage": (0
 MINIMUM_ROWS = 100
 GROUP = ["data", "part", "metric", "when"]
 
+Stretches = list[tuple[sp.Batch, sp.Batch]]
+"""Held-out rows to calibrate on, and the rows to measure with that."""
+
 
 def load(source: str) -> sp.Batch:
     """An embedded set by name, or a file in the canonical form."""
@@ -53,22 +56,10 @@ def load(source: str) -> sp.Batch:
 
 
 def parts(data: sp.Batch, seed: int, cut: str) -> tuple[sp.Batch, sp.Batch, sp.Batch]:
-    """Training, validation and test rows; "late": validation is the last quarter of the groups."""
+    """Training, validation and test rows."""
     if cut == "exchangeable":
-        return data.replace(group=None, test=None).split(seed=seed)
-    train, validation, test = data.split(seed=seed)
-    if cut != "late":
-        return train, validation, test
-    rest = sp.Batch.cat([train, validation])
-    assert rest.group is not None
-    groups = rest.group.unique()
-    last = groups[int(0.75 * len(groups)) :]
-    held_out = torch.isin(rest.group, last)
-    return rest[~held_out], rest[held_out], test
-
-
-Stretches = list[tuple[sp.Batch, sp.Batch]]
-"""Held-out rows to calibrate on, and the rows to measure with that."""
+        data = data.replace(group=None, test=None)
+    return data.split(seed=seed)
 
 
 def rolling(validation: sp.Batch, test: sp.Batch) -> Stretches:
@@ -281,11 +272,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--objective", default="elbo+pcc")
     parser.add_argument("--models", type=Path, required=True, help="folder of the fitted models")
-    cut = parser.add_mutually_exclusive_group()
-    cut.add_argument("--late", dest="cut", action="store_const", const="late", default="",
-                     help="validation: the last groups")  # fmt: skip
-    cut.add_argument("--exchangeable", dest="cut", action="store_const", const="exchangeable",
-                     help="all rows at random")  # fmt: skip
+    parser.add_argument("--exchangeable", dest="cut", action="store_const", const="exchangeable",
+                        default="", help="all rows at random")  # fmt: skip
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--within", dest="how", action="store_const", const="within", default="",
                      help="halves of the validation part")  # fmt: skip

@@ -8,6 +8,7 @@ outputs. What each map is, and how rare patterns borrow from the others, is told
 
 from __future__ import annotations
 
+import warnings
 from typing import cast, get_args
 
 import numpy as np
@@ -70,7 +71,7 @@ def recalibrate(
     prior : float
         Scale of the Cauchy prior of each overall log factor: how far the model is believed before
         the rows are seen. With few rows, or few groups of rows that err together, the factor stays
-        near 1. Infinite: the rows alone decide, however few.
+        near 1, and one group alone changes none. Infinite: the rows alone decide, however few.
     num_samples, seed : int
         Of the sampling road, and of random masks.
 
@@ -94,7 +95,7 @@ def recalibrate(
     base = model.uncalibrated() if isinstance(model, CalibratedSURE) else model
     masked = held_out(validation, masks, seed)
     evidence = Evidence(
-        masked.pattern, masked.row, _groups(validation, masked), pseudo_count, prior
+        masked.pattern, masked.row, _groups(validation, masked, prior), pseudo_count, prior
     )
     maps = None
     if reconstruction != "none":
@@ -113,10 +114,19 @@ def recalibrate(
     return CalibratedSURE.of(base, Calibration(maps, after, len(validation)))
 
 
-def _groups(validation: Batch, masked: MaskedRows) -> np.ndarray:
+def _groups(validation: Batch, masked: MaskedRows, prior: float) -> np.ndarray:
+    """Which masked rows err together; without groups, a row with itself."""
     if validation.group is None:
         return masked.row
-    return validation.group.cpu().numpy()[masked.row]
+    group = validation.group.cpu().numpy()[masked.row]
+    if np.isfinite(prior) and (group == group[0]).all():
+        warnings.warn(
+            "All rows of `validation` are of one group, and one group can not tell how much groups "
+            "differ: no overall factor is changed. Hold out more groups, or pass `prior=np.inf` to "
+            "believe this one.",
+            stacklevel=3,
+        )
+    return group
 
 
 def _output_map(

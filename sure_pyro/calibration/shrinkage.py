@@ -74,18 +74,17 @@ def row_variance(
         shared = len(np.unique(group)) - 1
     cells, cell = np.unique(np.stack([group_numbers(group), pattern]), axis=1, return_inverse=True)
     sums = np.bincount(cell.ravel(), weights=x)
-    freedom = max(cells.shape[1] - len(np.unique(pattern)) - shared, 1)
+    freedom = cells.shape[1] - len(np.unique(pattern)) - shared
+    if freedom < 1:  # such as a single group: nothing tells chance from a difference
+        return math.inf
     return float(np.square(sums).sum() / len(x) * cells.shape[1] / freedom)
 
 
 def mean_variance(influence: Float[np.ndarray, " N"], group: Shaped[np.ndarray, " N"]) -> float:
-    """Variance that the mean of N influences in G groups leaves: of Student's t, G - 1 freedoms.
-
-    Up to three groups leave any doubt: infinity.
-    """
+    """Sampling variance of the mean of N influences that come in G groups; infinite for one."""
     sums = np.bincount(group_numbers(group), weights=influence)
     G = len(sums)
-    return float(np.square(sums).sum() / len(influence) ** 2 * G / (G - 3)) if G > 3 else math.inf
+    return float(np.square(sums).sum() / len(influence) ** 2 * G / (G - 1)) if G > 1 else math.inf
 
 
 def believed(estimate: float, variance: float, prior: float) -> float:

@@ -80,18 +80,17 @@ def test_a_scale_by_hand(worlds):
     assert torch.equal(after.loc, before.loc)
 
 
-def test_groups_of_the_rows_keep_the_factors_nearer_to_one(worlds):
-    """The same rows as 3 families instead of one by one: less is confirmed."""
+def test_the_groups_of_the_rows_are_heard(worlds):
+    """One group alone confirms no factor, over all patterns; the same rows one by one do."""
     model, validation, _ = worlds["regression"]
-    families = validation.replace(group=torch.arange(len(validation)) % 3)
-    alone, together = (
-        sp.recalibrate(model, rows).calibration.reconstruction.maps
-        for rows in (validation, families)
-    )
-    assert all(
-        abs(np.log(together[name].overall.scale)) < abs(np.log(alone[name].overall.scale))
-        for name in alone
-    )
+    family = validation.replace(group=torch.zeros(len(validation), dtype=torch.long))
+    alone = sp.recalibrate(model, validation).calibration.reconstruction.maps
+    with pytest.warns(UserWarning, match="of one group, and one group can not tell"):
+        together = sp.recalibrate(model, family).calibration.reconstruction.maps
+    for name in alone:
+        assert together[name].overall.scale == pytest.approx(1)
+        assert all(own.weight == 0 for own in together[name].patterns.values())
+        assert abs(np.log(alone[name].overall.scale)) > 1e-3
 
 
 def test_sources_keep_their_shares_and_add_up(worlds):
