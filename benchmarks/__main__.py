@@ -1,6 +1,7 @@
 """Run the benchmarks of ratios, each in a process of its own: ``python -m benchmarks``.
 
-`benchmarks.objectives` is not among them: it fits models for half an hour and takes arguments.
+The others (`objectives`, `guides`, `calibration`, `calibration_prior`) are not among them: they fit
+models for long, or take datasets and folders as arguments.
 """
 
 import subprocess
