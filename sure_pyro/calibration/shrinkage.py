@@ -88,7 +88,19 @@ def mean_variance(influence: Float[np.ndarray, " N"], group: Shaped[np.ndarray, 
 
 
 def believed(estimate: float, variance: float, prior: float) -> float:
-    """Posterior mean of a log factor, Cauchy(0, `prior`) before; an infinite prior believes all."""
+    """Posterior mean of a log factor, Cauchy(0, `prior`) before.
+
+    An infinite prior believes all, and one of zero nothing.
+
+    Raises
+    ------
+    ValueError
+        If `prior` is negative or NaN.
+    """
+    if not prior >= 0:
+        raise ValueError(
+            f"`prior`, the scale of a Cauchy distribution, must be at least 0; got {prior}."
+        )
     if variance == 0 or math.isinf(prior):
         return estimate
     if math.isinf(variance):

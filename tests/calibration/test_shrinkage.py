@@ -121,7 +121,14 @@ def test_the_belief_lies_between_nothing_and_what_was_said(x, sd):
     assert min(x, 0) - 1e-9 <= found <= max(x, 0) + 1e-9
 
 
+@pytest.mark.parametrize("prior", [-0.1, np.nan])
+def test_a_prior_without_meaning_is_refused(prior):
+    with pytest.raises(ValueError, match="`prior`, the scale of a Cauchy distribution, must be at"):
+        believed(0.4, 0.1, prior)
+
+
 def test_ends_of_the_belief():
+    assert believed(0.4, 0.1, 0.0) == 0
     assert believed(0.4, 0.0, 0.1) == 0.4
     assert believed(0.4, 1.0, np.inf) == 0.4
     assert believed(2.0, 1e-8, 0.1) == pytest.approx(2.0, rel=1e-6)  # many rows: as they say
