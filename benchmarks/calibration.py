@@ -36,7 +36,7 @@ from sure_pyro.calibrated import hidden_latents
 from sure_pyro.calibrated.arrays import as_float64
 from sure_pyro.calibrated.doubt import doubt, loss
 from sure_pyro.calibration.bootstrap import bootstrap_counts, interval
-from sure_pyro.calibration.shrinkage import PRIOR
+from sure_pyro.calibration.shrinkage import PRIOR_SCALE
 from sure_pyro.data import MaskedRows, every_mask
 
 RESULTS = Path(__file__).parent / "results"
@@ -131,9 +131,9 @@ def of_conformal(model: sp.SURE, held_out: sp.Batch, p: sp.Prediction, masked: M
     yield ("conformal", "y", "coverage", "after"), where, (1.0 * hit, np.ones(len(hit)))
 
 
-def observed(model: sp.SURE, held_out: sp.Batch, masked: MaskedRows, prior: float) -> Found:
+def observed(model: sp.SURE, held_out: sp.Batch, masked: MaskedRows, prior_scale: float) -> Found:
     """Every size before and after."""
-    calibrated = sp.recalibrate(model, held_out, prior=prior)
+    calibrated = sp.recalibrate(model, held_out, prior_scale=prior_scale)
     for when, m in (("before", model), ("after", calibrated)):
         p = m.predict(masked.batch)
         yield from of_reconstructions(m, p, masked, when)
@@ -141,15 +141,14 @@ def observed(model: sp.SURE, held_out: sp.Batch, masked: MaskedRows, prior: floa
     yield from of_conformal(calibrated, held_out, p, masked)
 
 
-def sizes(model: sp.SURE, stretches: Stretches, prior: float) -> Iterator[dict]:
+def sizes(model: sp.SURE, stretches: Stretches, prior_scale: float) -> Iterator[dict]:
     """Every size of every pattern over all stretches of test rows."""
     found = defaultdict(list)
     for held_out, test in stretches:
         masked = every_mask(test)
-        pattern = masked.pattern
-        group = masked.row if test.group is None else test.group.numpy()[masked.row]
-        for cell, where, arrays in observed(model, held_out, masked, prior):
-            found[cell].append((*arrays, pattern[where], group[where]))
+        pattern, unit = masked.pattern, masked.unit
+        for cell, where, arrays in observed(model, held_out, masked, prior_scale):
+            found[cell].append((*arrays, pattern[where], unit[where]))
     for cell, pieces in found.items():
         yield from measured(cell, *(np.concatenate(piece) for piece in zip(*pieces, strict=True)))
 
@@ -175,7 +174,7 @@ def measured(cell: Cell, a, b, pattern: np.ndarray, group: np.ndarray) -> Iterat
 # -- deferral -------------------------------------------------------------------------------------
 
 
-def deferral(model: sp.SURE, stretches: Stretches, prior: float) -> Iterator[dict]:
+def deferral(model: sp.SURE, stretches: Stretches, prior_scale: float) -> Iterator[dict]:
     """Error among the accepted rows at each budget: thresholds per pattern, and one for all.
 
     The thresholds come from held-out rows, so the share of test rows that is deferred differs
@@ -185,7 +184,10 @@ def deferral(model: sp.SURE, stretches: Stretches, prior: float) -> Iterator[dic
     """
     for held_out, test in stretches:
         masked = every_mask(test)
-        models = {"as fitted": model, "calibrated": sp.recalibrate(model, held_out, prior=prior)}
+        models = {
+            "as fitted": model,
+            "calibrated": sp.recalibrate(model, held_out, prior_scale=prior_scale),
+        }
         for kind, m in models.items():
             yield from by_budget(kind, m, held_out, masked)
 
@@ -231,10 +233,10 @@ def cell(source: str, seed: int, options) -> tuple[pd.DataFrame, pd.DataFrame]:
         if options.how == "within":
             validation, test = validation.split((0.5, 0.5), seed=seed)
         stretches = rolling(validation, test) if options.how == "rolling" else [(validation, test)]
-        prior = np.inf if options.how == "rolling" else PRIOR
+        prior_scale = np.inf if options.how == "rolling" else PRIOR_SCALE
         for file, rows, again in zip(files, (sizes, deferral), wanted, strict=True):
             if again:
-                pd.DataFrame(rows(model, stretches, prior)).to_csv(file, index=False)
+                pd.DataFrame(rows(model, stretches, prior_scale)).to_csv(file, index=False)
     tables = [pd.read_csv(file) for file in files]
     for table in tables:
         table.insert(0, "seed", seed)

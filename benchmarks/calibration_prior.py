@@ -32,12 +32,11 @@ def cells(source: str, seed: int, models: Path) -> Iterator[dict]:
     model = sp.SURE.load(models / f"{Path(source).stem}-elbo+pcc-{seed}")
     masked = every_mask(validation)
     reconstruction = model.predict(masked.batch, "none").reconstruction
-    group = masked.row if validation.group is None else validation.group.numpy()[masked.row]
     for target, h in hidden_latents(model, masked, reconstruction).items():
-        arrays = (*h.pair(), masked.pattern[h.where], masked.row[h.where], group[h.where])
+        arrays = (*h.pair(), masked.pattern[h.where], masked.row[h.where], masked.unit[h.where])
         for repetition in range(HALVES):
             rng = np.random.default_rng([seed, repetition])
-            names = np.unique(group)
+            names = np.unique(masked.unit)
             half = np.isin(arrays[-1], rng.permutation(names)[: len(names) // 2])
             for how, pattern, ratio in measured(arrays, half):
                 yield {"target": target, "how": how, "pattern": pattern, "log_ratio": ratio}
@@ -46,7 +45,7 @@ def cells(source: str, seed: int, models: Path) -> Iterator[dict]:
 def measured(arrays: tuple[np.ndarray, ...], half: np.ndarray) -> Iterator[tuple[str, str, float]]:
     """Log of mean variance over mean squared error per pattern of the other half."""
     s2, e2, pattern, row, group = (array[half] for array in arrays)
-    alone = VarianceRecalibration.fit(s2, e2, pattern, row=row, prior=np.inf)
+    alone = VarianceRecalibration.fit(s2, e2, pattern, row=row, prior_scale=np.inf)
     default = VarianceRecalibration.fit(s2, e2, pattern, row=row, groups=group)
     s2, e2, pattern = (array[~half] for array in arrays[:3])
     after = (s2, alone.transform(s2, pattern).value, default.transform(s2, pattern).value)

@@ -44,7 +44,7 @@ def problem(
     return net, mean, {name: torch.full_like(z, sd**2) for name, z in mean.items()}
 
 
-def shuffled_rows() -> tuple[Tensor, Tensor]:
+def incomplete_and_complete_rows() -> tuple[Tensor, Tensor]:
     """Return the rows that lack something, 10 % of them, and the others."""
     rows = torch.randperm(ROWS, generator=torch.Generator().manual_seed(0))
     return rows[:INCOMPLETE], rows[INCOMPLETE:]
@@ -52,7 +52,7 @@ def shuffled_rows() -> tuple[Tensor, Tensor]:
 
 def incomplete(variance: Latents) -> Latents:
     """Return the same variance in 10 % of the rows, zero in the others."""
-    rows = shuffled_rows()[1]
+    rows = incomplete_and_complete_rows()[1]
     return {name: s2.index_fill(0, rows.to(s2.device), 0.0) for name, s2 in variance.items()}
 
 
@@ -69,7 +69,8 @@ def floor(net: nn.Module, mean: Latents) -> list[tuple[Tensor, ...]]:
 def floor_of_incomplete(net: nn.Module, mean: Latents) -> Callable[[], object]:
     """Run one forward of the complete rows, and the floor of the others."""
     partial, complete = (
-        {name: z[rows.to(z.device)] for name, z in mean.items()} for rows in shuffled_rows()
+        {name: z[rows.to(z.device)] for name, z in mean.items()}
+        for rows in incomplete_and_complete_rows()
     )
 
     def run() -> None:

@@ -38,7 +38,7 @@ class Evidence(NamedTuple):
     ----------
     pattern, row, groups : ndarray, shape (N,)
         What is visible, which row it is, and which rows err together.
-    pseudo_count, prior : float
+    pseudo_count, prior_scale : float
         Of patterns against each other, and of all against the model (`calibration.shrinkage`).
     """
 
@@ -46,12 +46,12 @@ class Evidence(NamedTuple):
     row: Int[np.ndarray, " N"]
     groups: Int[np.ndarray, " N"]
     pseudo_count: float | None
-    prior: float
+    prior_scale: float
 
     def of(self, where: Int[np.ndarray, " n"] | slice) -> dict[str, Any]:
         """Keywords of a fit to some of them."""
         arrays = {name: getattr(self, name)[where] for name in ("pattern", "row", "groups")}
-        return {**arrays, "pseudo_count": self.pseudo_count, "prior": self.prior}
+        return {**arrays, "pseudo_count": self.pseudo_count, "prior_scale": self.prior_scale}
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,7 +25,7 @@ from sure_pyro.calibrated.maps import (
     VarianceKind,
 )
 from sure_pyro.calibrated.model import CalibratedSURE, Calibration
-from sure_pyro.calibration.shrinkage import PRIOR
+from sure_pyro.calibration.shrinkage import PRIOR_SCALE
 from sure_pyro.data import Batch, MaskedRows
 from sure_pyro.models import SURE, Prediction
 
@@ -41,7 +41,7 @@ def recalibrate(
     propagate: str = "taylor",
     masks: str | None = None,
     pseudo_count: float | None = None,
-    prior: float = PRIOR,
+    prior_scale: float = PRIOR_SCALE,
     num_samples: int = 200,
     seed: int = 0,
 ) -> CalibratedSURE:
@@ -68,8 +68,8 @@ def recalibrate(
     pseudo_count : float, optional
         How many rows the overall fit counts for, against a pattern's own. None estimates it from
         how much the patterns differ beyond chance.
-    prior : float
-        Scale of the Cauchy prior of each overall log factor: how far the model is believed before
+    prior_scale : float
+        Of the Cauchy prior of each overall log factor: how far the model is believed before
         the rows are seen. With few rows, or few groups of rows that err together, the factor stays
         near 1, and one group alone changes none. Infinite: the rows alone decide, however few.
     num_samples, seed : int
@@ -95,7 +95,11 @@ def recalibrate(
     base = model.uncalibrated() if isinstance(model, CalibratedSURE) else model
     masked = held_out(validation, masks, seed)
     evidence = Evidence(
-        masked.pattern, masked.row, _groups(validation, masked, prior), pseudo_count, prior
+        masked.pattern,
+        masked.row,
+        _groups(validation, masked, prior_scale),
+        pseudo_count,
+        prior_scale,
     )
     maps = None
     if reconstruction != "none":
@@ -114,19 +118,18 @@ def recalibrate(
     return CalibratedSURE.of(base, Calibration(maps, after, len(validation)))
 
 
-def _groups(validation: Batch, masked: MaskedRows, prior: float) -> np.ndarray:
+def _groups(validation: Batch, masked: MaskedRows, prior_scale: float) -> np.ndarray:
     """Which masked rows err together; without groups, a row with itself."""
-    if validation.group is None:
-        return masked.row
-    group = validation.group.cpu().numpy()[masked.row]
-    if np.isfinite(prior) and (group == group[0]).all():
+    if validation.group is None or len(validation.group.unique()) > 1:
+        return masked.unit
+    if np.isfinite(prior_scale):
         warnings.warn(
             "All rows of `validation` are of one group, and one group can not tell how much groups "
-            "differ: no overall factor is changed. Hold out more groups, or pass `prior=np.inf` to "
-            "believe this one.",
+            "differ: no overall factor is changed. Hold out more groups, or pass "
+            "`prior_scale=np.inf` to believe this one.",
             stacklevel=3,
         )
-    return group
+    return np.zeros_like(masked.row)
 
 
 def _output_map(

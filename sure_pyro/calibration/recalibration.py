@@ -20,17 +20,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from jaxtyping import Bool, Float, Num, Shaped
 
-from sure_pyro.calibration import check
+from sure_pyro.calibration import check, shrinkage
 from sure_pyro.calibration.curves import FLOOR, MINIMUM_ROWS, SHAPES, Curve, fit_curve, rescale
 from sure_pyro.calibration.patterns import rows_by_pattern
-from sure_pyro.calibration.shrinkage import (
-    PRIOR,
-    believed,
-    mean_variance,
-    moment_pseudo_count,
-    own_weight,
-    row_variance,
-)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,7 +86,7 @@ class VarianceRecalibration:
         pseudo_count: float | None = None,
         row: Shaped[np.ndarray, " _N"] | None = None,
         groups: Shaped[np.ndarray, " _N"] | None = None,
-        prior: float = PRIOR,
+        prior_scale: float = shrinkage.PRIOR_SCALE,
     ) -> VarianceRecalibration:
         """Fit on held-out rows (by group, where there are groups), never on training rows.
 
@@ -111,8 +103,8 @@ class VarianceRecalibration:
         row, groups : ndarray of str or int, shape (N,), optional
             Which entries are one row under several masks, and which rows err together (a subject,
             a week), so that chance is told apart rightly.
-        prior : float
-            Scale of the Cauchy prior of the overall log factor. Infinite: the mean variance of all
+        prior_scale : float
+            Of the Cauchy prior of the overall log factor. Infinite: the mean variance of all
             rows becomes their mean squared error, however few they are.
 
         Raises
@@ -130,16 +122,16 @@ class VarianceRecalibration:
             n0 = _pseudo_count(overall(s2), e2, cells, row, groups)
         if n0 < 0:
             raise ValueError(f"`pseudo_count` must be at least 0; got {n0}.")
-        trust = _trust(s2, e2, groups, prior)
+        shrink = _towards_model(s2, e2, groups, prior_scale)
         own = {
             name: OwnFit(
-                _own_curve(kind, overall, s2[k].ravel(), e2[k].ravel(), len(k)).times(trust),
+                _own_curve(kind, overall, s2[k].ravel(), e2[k].ravel(), len(k)).times(shrink),
                 len(k),
-                own_weight(len(k), n0),
+                shrinkage.own_weight(len(k), n0),
             )
             for name, k in cells.items()
         }
-        return cls(kind, overall.times(trust), own, float(n0))
+        return cls(kind, overall.times(shrink), own, float(n0))
 
     def transform(
         self, variance: Num[np.ndarray, " _N *_D"], pattern: Shaped[np.ndarray, " _N"]
@@ -243,16 +235,16 @@ def _pseudo_count(
         [e[k] / a - u[k] / b for k, a, b in zip(cells.values(), mean_e, mean_u, strict=True)]
     )
     order, pattern = np.concatenate(list(cells.values())), np.repeat(np.arange(len(rows)), rows)
-    noise = row_variance(influence, pattern, row[order], groups[order])
-    return moment_pseudo_count(np.log(mean_e / mean_u), rows, noise)
+    noise = shrinkage.row_variance(influence, pattern, row[order], groups[order])
+    return shrinkage.moment_pseudo_count(np.log(mean_e / mean_u), rows, noise)
 
 
-def _trust(s2: np.ndarray, e2: np.ndarray, groups: np.ndarray, prior: float) -> float:
-    """Factor that turns the overall ratio of the rows into what they make one believe of it."""
+def _towards_model(s2: np.ndarray, e2: np.ndarray, groups: np.ndarray, prior_scale: float) -> float:
+    """Shrink the log ratio of mean e^2 to mean s2 of all rows; influences as in `_pseudo_count`."""
     u, e = _of_rows(s2), _of_rows(e2)
-    said = float(np.log(e.mean() / u.mean()))
-    doubt = mean_variance(e / e.mean() - u / u.mean(), groups)
-    return float(np.exp(believed(said, doubt, prior) - said))
+    log_ratio = float(np.log(e.mean() / u.mean()))
+    influence = e / e.mean() - u / u.mean()
+    return shrinkage.towards_model(log_ratio, influence, groups, prior_scale)
 
 
 def _of_rows(values: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
 r"""How far held-out rows are trusted: a pattern against all patterns, and all against the model.
 
-**A pattern's own fit** is shrunk towards the overall fit.
-Each of K patterns has an estimate x_k from n_k rows; one row has sampling variance s^2, so x_k has
-s^2 / n_k, and the true values scatter over patterns with variance tau^2. The best linear blend is
+**A pattern's own fit** is shrunk towards the overall fit. Each of K patterns has an estimate x_k
+from n_k rows; one row has sampling variance s^2, so x_k has s^2 / n_k, and the true values scatter
+over patterns with variance tau^2. The best linear blend is
 
 .. math:: w_k x_k + (1 - w_k)\, x, \qquad w_k = \frac{n_k}{n_k + n_0}, \qquad
           n_0 = \frac{s^2}{\tau^2},
@@ -19,9 +19,10 @@ come in groups (a subject, a week) that err together, a group and not a row is o
 **The overall fit** is shrunk towards the model as it was trained. Fifteen recordings may err by
 half more than the model says and the next fifteen by a third less; a factor taken from the first
 then does harm. The log factor theta of a trained model has the prior Cauchy(0, tau), most often
-near 0 and now and then far away (Gelman et al. 2008 recommend Cauchy priors for log odds), and
-the held-out rows say x with sampling variance s^2. The posterior mean has a closed form in the
-Faddeeva function w (scipy's ``wofz``), since a normal smoothed by a Cauchy is a Voigt profile:
+near 0 and now and then far away (Gelman et al. 2008 recommend Cauchy priors for logistic
+regression), and the held-out rows say x with sampling variance s^2. The posterior mean has a closed
+form in the Faddeeva function w (scipy's ``wofz``), since a normal smoothed by a Cauchy is a Voigt
+profile:
 
 .. math:: \hat\theta = \tau\,\frac{\Im w(z)}{\Re w(z)}, \qquad
           z = \frac{x + i\tau}{s\sqrt2}
@@ -37,7 +38,7 @@ import numpy as np
 import scipy.special
 from jaxtyping import Float, Int, Num, Shaped
 
-PRIOR = 0.1
+PRIOR_SCALE = 0.1
 """tau: half of all trained models are taken to be within about 10 % before anything is seen."""
 
 
@@ -80,33 +81,44 @@ def row_variance(
     return float(np.square(sums).sum() / len(x) * cells.shape[1] / freedom)
 
 
-def mean_variance(influence: Float[np.ndarray, " N"], group: Shaped[np.ndarray, " N"]) -> float:
+def variance_of_mean(influence: Float[np.ndarray, " N"], group: Shaped[np.ndarray, " N"]) -> float:
     """Sampling variance of the mean of N influences that come in G groups; infinite for one."""
     sums = np.bincount(group_numbers(group), weights=influence)
     G = len(sums)
     return float(np.square(sums).sum() / len(influence) ** 2 * G / (G - 1)) if G > 1 else math.inf
 
 
-def believed(estimate: float, variance: float, prior: float) -> float:
-    """Posterior mean of a log factor, Cauchy(0, `prior`) before.
-
-    An infinite prior believes all, and one of zero nothing.
+def posterior_mean(estimate: float, variance: float, prior_scale: float) -> float:
+    """Posterior mean of a log factor that is Cauchy(0, `prior_scale`) before.
 
     Raises
     ------
     ValueError
-        If `prior` is negative or NaN.
+        If `prior_scale` is negative or NaN.
     """
-    if not prior >= 0:
+    if not prior_scale >= 0:
         raise ValueError(
-            f"`prior`, the scale of a Cauchy distribution, must be at least 0; got {prior}."
+            f"`prior_scale`, of a Cauchy distribution, must be at least 0; got {prior_scale}. Take "
+            "0 to leave the model as it is, `np.inf` to believe the held-out rows alone."
         )
-    if variance == 0 or math.isinf(prior):
+    if variance == 0 or math.isinf(prior_scale):
         return estimate
     if math.isinf(variance):
         return 0.0
-    w = scipy.special.wofz(complex(estimate, prior) / math.sqrt(2 * variance))
-    return float(prior * w.imag / w.real)
+    z = complex(estimate, prior_scale) / math.sqrt(2 * variance)
+    w = scipy.special.wofz(z)
+    return float(prior_scale * w.imag / w.real)
+
+
+def towards_model(
+    estimate: float,
+    influence: Float[np.ndarray, " N"],
+    group: Shaped[np.ndarray, " N"],
+    prior_scale: float,
+) -> float:
+    """Factor that takes the overall fit, of log factor `estimate`, to its posterior mean."""
+    variance = variance_of_mean(influence, group)
+    return math.exp(posterior_mean(estimate, variance, prior_scale) - estimate)
 
 
 def group_numbers(group: Shaped[np.ndarray, " N"]) -> Int[np.ndarray, " N"]:

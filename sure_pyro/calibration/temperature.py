@@ -18,17 +18,9 @@ import scipy.optimize
 import scipy.special
 from jaxtyping import Int, Num, Shaped
 
-from sure_pyro.calibration import check
+from sure_pyro.calibration import check, shrinkage
 from sure_pyro.calibration.patterns import rows_by_pattern
 from sure_pyro.calibration.recalibration import Pattern, Recalibrated
-from sure_pyro.calibration.shrinkage import (
-    PRIOR,
-    believed,
-    mean_variance,
-    moment_pseudo_count,
-    own_weight,
-    row_variance,
-)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +54,7 @@ class TemperatureScaling:
         pseudo_count: float | None = None,
         row: Shaped[np.ndarray, " _N"] | None = None,
         groups: Shaped[np.ndarray, " _N"] | None = None,
-        prior: float = PRIOR,
+        prior_scale: float = shrinkage.PRIOR_SCALE,
     ) -> TemperatureScaling:
         """Fit on held-out rows.
 
@@ -76,8 +68,8 @@ class TemperatureScaling:
         row, groups : ndarray of str or int, shape (N,), optional
             Which entries are one row under several masks, and which rows err together (a subject,
             a week), so that chance is told apart rightly.
-        prior : float
-            Scale of the Cauchy prior of the overall log T; infinite: maximum likelihood.
+        prior_scale : float
+            Of the Cauchy prior of the overall log T; infinite: maximum likelihood.
         """
         logit = _logits(probability)
         y = check.labels("label", label, *logit.shape)
@@ -91,17 +83,16 @@ class TemperatureScaling:
         if n0 is None:
             order = np.concatenate(list(cells.values()))
             number = np.repeat(np.arange(len(rows)), rows)
-            noise = row_variance(influence[order], number, row[order], groups[order])
-            n0 = moment_pseudo_count(np.log(list(own.values())), rows, noise)
+            noise = shrinkage.row_variance(influence[order], number, row[order], groups[order])
+            n0 = shrinkage.moment_pseudo_count(np.log(list(own.values())), rows, noise)
         if n0 < 0:
             raise ValueError(f"`pseudo_count` must be at least 0; got {n0}.")
-        said = float(np.log(overall))
-        trust = float(np.exp(believed(said, mean_variance(influence, groups), prior) - said))
+        shrink = shrinkage.towards_model(float(np.log(overall)), influence, groups, prior_scale)
         patterns = {
-            name: (T * trust, int(n), own_weight(int(n), n0))
+            name: (T * shrink, int(n), shrinkage.own_weight(int(n), n0))
             for (name, T), n in zip(own.items(), rows, strict=True)
         }
-        return cls(overall * trust, patterns, float(n0))
+        return cls(overall * shrink, patterns, float(n0))
 
     def temperature(self, pattern: Pattern) -> float:
         """Temperature used for a pattern: its own, shrunk; the overall one if never seen."""

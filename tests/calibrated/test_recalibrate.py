@@ -71,7 +71,9 @@ def test_temperatures_lower_the_likelihood_and_change_no_answer(worlds, task):
 def test_a_scale_by_hand(worlds):
     """Without shrinkage the factor is mean e^2 / mean sigma^2 over the rows of the pattern."""
     model, validation, _ = worlds["regression"]
-    calibrated = sp.recalibrate(model, validation, output="none", pseudo_count=0.0, prior=np.inf)
+    calibrated = sp.recalibrate(
+        model, validation, output="none", pseudo_count=0.0, prior_scale=np.inf
+    )
     shown = missing.pattern(validation, ["image", "audio"])
     before, after = (m.predict(shown, "none").reconstruction["text"] for m in (model, calibrated))
     truth = model.encode(validation).values["text"]

@@ -69,7 +69,7 @@ def test_patterns_that_do_not_differ_get_one_fit():
 def test_pseudo_count_sets_the_blend_by_hand():
     s2, e2 = np.ones(4), np.array([1.0, 1.0, 4.0, 4.0])
     model = VarianceRecalibration.fit(
-        s2, e2, np.array([0, 0, 1, 1]), pseudo_count=2.0, prior=np.inf
+        s2, e2, np.array([0, 0, 1, 1]), pseudo_count=2.0, prior_scale=np.inf
     )
     np.testing.assert_allclose(
         model.transform(np.ones(3), np.array([0, 1, 2])).value,
@@ -81,7 +81,7 @@ def test_an_infinite_prior_makes_the_sizes_of_the_fit_rows_exact():
     s2, e2, _ = rows(n=50)
     one = np.zeros(50, dtype=int)
     for kind in ("scale", "affine", "isotonic"):
-        model = VarianceRecalibration.fit(s2, e2, one, kind, prior=np.inf)
+        model = VarianceRecalibration.fit(s2, e2, one, kind, prior_scale=np.inf)
         assert model.transform(s2, one).value.mean() == pytest.approx(e2.mean())
 
 

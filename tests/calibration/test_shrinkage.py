@@ -7,12 +7,12 @@ import scipy.integrate
 from hypothesis import given
 
 from sure_pyro.calibration.shrinkage import (
-    PRIOR,
-    believed,
-    mean_variance,
+    PRIOR_SCALE,
     moment_pseudo_count,
     own_weight,
+    posterior_mean,
     row_variance,
+    variance_of_mean,
 )
 
 
@@ -84,19 +84,19 @@ def test_rows_that_err_together_count_as_one_observation():
     expected = pytest.approx(41, rel=4 * np.sqrt(2 / 199))
     assert row_variance(influence, pattern, row, group) == expected
     one_mask = pattern == 0
-    assert 2000 * mean_variance(influence[one_mask], group[one_mask]) == expected
+    assert 2000 * variance_of_mean(influence[one_mask], group[one_mask]) == expected
 
 
 def test_one_group_confirms_nothing():
     x, pattern = np.array([1.0, -1.0, 2.0, -2.0]), np.array([0, 0, 1, 1])
     assert row_variance(x, pattern, np.arange(4), np.zeros(4)) == np.inf
-    assert mean_variance(np.array([1.0, -1.0]), np.zeros(2)) == np.inf
-    assert believed(0.7, np.inf, 0.1) == 0
+    assert variance_of_mean(np.array([1.0, -1.0]), np.zeros(2)) == np.inf
+    assert posterior_mean(0.7, np.inf, 0.1) == 0
 
 
 def test_mean_variance_of_single_rows_is_the_textbook_one():
     x = np.array([3.0, -1.0, -2.0])  # influences have mean zero
-    assert mean_variance(x, np.arange(3)) == pytest.approx(x.var(ddof=1) / 3)
+    assert variance_of_mean(x, np.arange(3)) == pytest.approx(x.var(ddof=1) / 3)
 
 
 @given(x=st.floats(-5, 5), sd=st.floats(0.005, 3), tau=st.floats(0.02, 2))
@@ -112,25 +112,28 @@ def test_the_belief_is_the_posterior_mean_under_a_cauchy_prior(x, sd, tau):
         return sum(scipy.integrate.quad(density, *piece, epsrel=1e-10)[0] for piece in pieces)
 
     expected = moment(1) / moment(0)
-    assert believed(x, sd**2, tau) == pytest.approx(expected, rel=1e-5, abs=1e-7)
+    assert posterior_mean(x, sd**2, tau) == pytest.approx(expected, rel=1e-5, abs=1e-7)
 
 
 @given(x=st.floats(-5, 5), sd=st.floats(1e-4, 3))
 def test_the_belief_lies_between_nothing_and_what_was_said(x, sd):
-    found = believed(x, sd**2, PRIOR)
+    found = posterior_mean(x, sd**2, PRIOR_SCALE)
     assert min(x, 0) - 1e-9 <= found <= max(x, 0) + 1e-9
 
 
 @pytest.mark.parametrize("prior", [-0.1, np.nan])
 def test_a_prior_without_meaning_is_refused(prior):
-    with pytest.raises(ValueError, match="`prior`, the scale of a Cauchy distribution, must be at"):
-        believed(0.4, 0.1, prior)
+    with pytest.raises(
+        ValueError,
+        match="`prior_scale`, of a Cauchy distribution, must be at least 0; got .* Take 0",
+    ):
+        posterior_mean(0.4, 0.1, prior)
 
 
 def test_ends_of_the_belief():
-    assert believed(0.4, 0.1, 0.0) == 0
-    assert believed(0.4, 0.0, 0.1) == 0.4
-    assert believed(0.4, 1.0, np.inf) == 0.4
-    assert believed(2.0, 1e-8, 0.1) == pytest.approx(2.0, rel=1e-6)  # many rows: as they say
-    assert believed(2.0, 0.04, 0.1) > 1.9  # far off: believed in spite of the prior
-    assert believed(0.1, 0.04, 0.1) < 0.05  # within chance: hardly
+    assert posterior_mean(0.4, 0.1, 0.0) == 0
+    assert posterior_mean(0.4, 0.0, 0.1) == 0.4
+    assert posterior_mean(0.4, 1.0, np.inf) == 0.4
+    assert posterior_mean(2.0, 1e-8, 0.1) == pytest.approx(2.0, rel=1e-6)  # many rows: as they say
+    assert posterior_mean(2.0, 0.04, 0.1) > 1.9  # far off: posterior_mean in spite of the prior
+    assert posterior_mean(0.1, 0.04, 0.1) < 0.05  # within chance: hardly

@@ -39,7 +39,7 @@ def test_new_rows_are_calibrated_and_accuracy_stays():
 
 def test_the_fit_is_the_minimum_of_the_likelihood():
     p, y, _ = predictions(n=300)
-    model = TemperatureScaling.fit(p, y, np.zeros(300, dtype=int), prior=np.inf)
+    model = TemperatureScaling.fit(p, y, np.zeros(300, dtype=int), prior_scale=np.inf)
     T = model.overall
 
     def nll(T):
@@ -51,7 +51,7 @@ def test_the_fit_is_the_minimum_of_the_likelihood():
 def test_few_rows_leave_the_temperature_near_one():
     p, y, _ = predictions()
     few = {n: TemperatureScaling.fit(p[:n], y[:n], np.zeros(n, dtype=int)) for n in (12, 900)}
-    raw = TemperatureScaling.fit(p[:12], y[:12], np.zeros(12, dtype=int), prior=np.inf)
+    raw = TemperatureScaling.fit(p[:12], y[:12], np.zeros(12, dtype=int), prior_scale=np.inf)
     assert abs(np.log(few[12].overall)) < 0.5 * abs(np.log(raw.overall))
     one = TemperatureScaling.fit(
         p[:900], y[:900], np.zeros(900, dtype=int), groups=np.zeros(900, dtype=int)
