@@ -18,7 +18,8 @@ Results of a cell are kept beside its model; ``--again`` measures it once more.
 
 Writes ``calibration_sizes.csv`` (variance ratio and coverage of 90 % intervals or sets, by target
 and mask pattern, with a 90 % bootstrap interval over groups) and ``calibration_deferral.csv`` under
-``benchmarks/results/``, and prints what share of the cells lies in the band.
+``benchmarks/results/``, and prints what share of the cells lies in the band, one by one and by
+their mean over the seeds.
 """
 
 import argparse
@@ -120,34 +121,52 @@ def of_outputs(p: sp.Prediction, masked: MaskedRows, when: str) -> Found:
     yield ("output", "y", "ece", when), where, (probability, y)
 
 
-def of_conformal(model: sp.SURE, held_out: sp.Batch, p: sp.Prediction, masked: MaskedRows) -> Found:
-    y, found = masked.batch.target.numpy(), sp.conformal(model, held_out).predict(p)
+def of_conformal(
+    model: sp.SURE, held_out: sp.Batch, p: sp.Prediction, masked: MaskedRows, new_groups: bool
+) -> Found:
+    """Whether intervals hold the target or sets the class, and intervals the hidden latents."""
+    y = masked.batch.target.numpy()
+    found = sp.conformal(model, held_out, new_groups=new_groups).predict(p)
     if isinstance(found, cal.Sets):
         hit = found.contains[np.arange(len(y)), y]
     else:
         y = y.reshape(found.lower.shape)
         hit = ((found.lower <= y) & (y <= found.upper)).all(1)
     where = np.arange(len(hit))
-    yield ("conformal", "y", "coverage", "after"), where, (1.0 * hit, np.ones(len(hit)))
+    yield ("conformal output", "y", "coverage", "after"), where, (1.0 * hit, np.ones(len(hit)))
+    latents = sp.conformal_latents(model, held_out, new_groups=new_groups).predict(p)
+    for target, h in hidden_latents(model, masked, p.reconstruction).items():
+        bounds = (latents[target].lower, latents[target].upper)
+        lower, upper = (b.reshape(len(b), -1)[h.where] for b in bounds)
+        inside = (lower <= h.truth) & (h.truth <= upper)
+        known = np.ones_like(inside) if h.known is None else h.known
+        share = (inside & known).sum(1) / known.sum(1)
+        cell = ("conformal latents", target, "coverage", "after")
+        yield cell, h.where, (share, np.ones(len(share)))
 
 
-def observed(model: sp.SURE, held_out: sp.Batch, masked: MaskedRows, prior_scale: float) -> Found:
+def observed(model: sp.SURE, held_out: sp.Batch, masked: MaskedRows, drift: bool) -> Found:
     """Every size before and after."""
-    calibrated = sp.recalibrate(model, held_out, prior_scale=prior_scale)
+    calibrated = recalibrated(model, held_out, drift)
     for when, m in (("before", model), ("after", calibrated)):
         p = m.predict(masked.batch)
         yield from of_reconstructions(m, p, masked, when)
         yield from of_outputs(p, masked, when)
-    yield from of_conformal(calibrated, held_out, p, masked)
+    yield from of_conformal(calibrated, held_out, p, masked, new_groups=not drift)
 
 
-def sizes(model: sp.SURE, stretches: Stretches, prior_scale: float) -> Iterator[dict]:
+def recalibrated(model: sp.SURE, held_out: sp.Batch, drift: bool) -> sp.CalibratedSURE:
+    """Where the world drifts, that the model was right once is no argument: no prior for it."""
+    return sp.recalibrate(model, held_out, prior_scale=np.inf if drift else PRIOR_SCALE)
+
+
+def sizes(model: sp.SURE, stretches: Stretches, drift: bool) -> Iterator[dict]:
     """Every size of every pattern over all stretches of test rows."""
     found = defaultdict(list)
     for held_out, test in stretches:
         masked = every_mask(test)
         pattern, unit = masked.pattern, masked.unit
-        for cell, where, arrays in observed(model, held_out, masked, prior_scale):
+        for cell, where, arrays in observed(model, held_out, masked, drift):
             found[cell].append((*arrays, pattern[where], unit[where]))
     for cell, pieces in found.items():
         yield from measured(cell, *(np.concatenate(piece) for piece in zip(*pieces, strict=True)))
@@ -174,7 +193,7 @@ def measured(cell: Cell, a, b, pattern: np.ndarray, group: np.ndarray) -> Iterat
 # -- deferral -------------------------------------------------------------------------------------
 
 
-def deferral(model: sp.SURE, stretches: Stretches, prior_scale: float) -> Iterator[dict]:
+def deferral(model: sp.SURE, stretches: Stretches, drift: bool) -> Iterator[dict]:
     """Error among the accepted rows at each budget: thresholds per pattern, and one for all.
 
     The thresholds come from held-out rows, so the share of test rows that is deferred differs
@@ -184,10 +203,7 @@ def deferral(model: sp.SURE, stretches: Stretches, prior_scale: float) -> Iterat
     """
     for held_out, test in stretches:
         masked = every_mask(test)
-        models = {
-            "as fitted": model,
-            "calibrated": sp.recalibrate(model, held_out, prior_scale=prior_scale),
-        }
+        models = {"as fitted": model, "calibrated": recalibrated(model, held_out, drift)}
         for kind, m in models.items():
             yield from by_budget(kind, m, held_out, masked)
 
@@ -233,10 +249,10 @@ def cell(source: str, seed: int, options) -> tuple[pd.DataFrame, pd.DataFrame]:
         if options.how == "within":
             validation, test = validation.split((0.5, 0.5), seed=seed)
         stretches = rolling(validation, test) if options.how == "rolling" else [(validation, test)]
-        prior_scale = np.inf if options.how == "rolling" else PRIOR_SCALE
+        drift = options.how == "rolling"
         for file, rows, again in zip(files, (sizes, deferral), wanted, strict=True):
             if again:
-                pd.DataFrame(rows(model, stretches, prior_scale)).to_csv(file, index=False)
+                pd.DataFrame(rows(model, stretches, drift)).to_csv(file, index=False)
     tables = [pd.read_csv(file) for file in files]
     for table in tables:
         table.insert(0, "seed", seed)
@@ -245,10 +261,16 @@ def cell(source: str, seed: int, options) -> tuple[pd.DataFrame, pd.DataFrame]:
     return tables[0], tables[1]
 
 
+def bands(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper end of the band of each line."""
+    low, high = np.array([BANDS[metric] for metric in table["metric"]]).T
+    return low, high
+
+
 def in_band(table: pd.DataFrame) -> pd.DataFrame:
     """Share of cells inside the band; and not demonstrably outside: the interval reaches it."""
     table = table[table["metric"].isin(BANDS)]
-    low, high = np.array([BANDS[metric] for metric in table["metric"]]).T
+    low, high = bands(table)
     table = table.assign(
         inside=(low <= table["value"]) & (table["value"] <= high),
         reached=(low <= table["upper"]) & (table["lower"] <= high),
@@ -256,6 +278,23 @@ def in_band(table: pd.DataFrame) -> pd.DataFrame:
     return table.groupby(GROUP, sort=False).agg(
         cells=("value", "size"), median=("value", "median"), least=("value", "min"),
         most=("value", "max"), inside=("inside", "mean"), reached=("reached", "mean"),
+    )  # fmt: skip
+
+
+def by_pattern(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean of each target and pattern over the seeds: share inside the band, range, and spread.
+
+    A single cell of 100 rows scatters by more than its band is wide; what a method does to a
+    pattern shows over seeds.
+    """
+    table = table[table["metric"].isin(BANDS)]
+    over_seeds = table.groupby([*GROUP, "target", "pattern"], sort=False)["value"]
+    mean = over_seeds.agg(["mean", "std"]).reset_index()
+    low, high = bands(mean)
+    mean["inside"] = (low <= mean["mean"]) & (mean["mean"] <= high)
+    return mean.groupby(GROUP, sort=False).agg(
+        patterns=("mean", "size"), inside=("inside", "mean"), least=("mean", "min"),
+        most=("mean", "max"), spread=("std", "mean"),
     )  # fmt: skip
 
 
@@ -290,7 +329,8 @@ def main() -> None:
     both = [pd.concat(tables, ignore_index=True) for tables in zip(*cells, strict=True)]
     for table, name in zip(both, ("sizes", "deferral"), strict=True):
         write(options.out / f"calibration_{name}.csv", table)
-    print(in_band(both[0]).to_string(float_format="{:.3f}".format))
+    for summary in (in_band, by_pattern):
+        print(summary(both[0]).to_string(float_format="{:.3f}".format))
     deferred = both[1].assign(
         better=both[1]["risk"] < both[1]["static_risk_at_same_coverage"],
     )

@@ -19,9 +19,11 @@ from sure_pyro import (
 from sure_pyro.calibrated import (
     CalibratedSURE,
     Conformal,
+    ConformalLatents,
     DeferralPolicy,
     calibration_table,
     conformal,
+    conformal_latents,
     recalibrate,
 )
 from sure_pyro.compare import Recipe, compare
@@ -51,8 +53,8 @@ __all__ = [
     "resolve_partial", "synthetic", "EvaluationMasks", "save_masks", "load_masks",
     "Backbone", "MLPBackbone", "TransformerBackbone", "pretrain", "SURE", "Prediction",
     "CorrelationELBO", "fit", "TrainingDiverged", "to_arviz",
-    "recalibrate", "CalibratedSURE", "conformal", "Conformal", "DeferralPolicy",
-    "calibration_table", "compare", "Recipe",
+    "recalibrate", "CalibratedSURE", "conformal", "Conformal", "conformal_latents",
+    "ConformalLatents", "DeferralPolicy", "calibration_table", "compare", "Recipe",
     "diagnose",
     "data", "models", "guides", "objectives", "training", "propagation", "calibration",
     "calibrated", "diagnostics", "plots",

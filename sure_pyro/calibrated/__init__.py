@@ -1,6 +1,7 @@
 """Calibration meets the model: what `sure_pyro.calibration` computes on arrays, on predictions."""
 
 from sure_pyro.calibrated.conformal import Conformal, conformal
+from sure_pyro.calibrated.conformal_latents import ConformalLatents, conformal_latents
 from sure_pyro.calibrated.deferral import DeferralPolicy
 from sure_pyro.calibrated.hidden import Hidden, hidden_latents
 from sure_pyro.calibrated.maps import OutputTemperature, OutputVariance, ReconstructionMaps
@@ -10,7 +11,8 @@ from sure_pyro.calibrated.table import calibration_table
 
 __all__ = [
     "recalibrate", "CalibratedSURE", "CalibratedPrediction", "Calibration",
-    "conformal", "Conformal", "DeferralPolicy", "calibration_table",
+    "conformal", "Conformal", "conformal_latents", "ConformalLatents",
+    "DeferralPolicy", "calibration_table",
     "ReconstructionMaps", "OutputVariance", "OutputTemperature",
     "Hidden", "hidden_latents",
 ]  # fmt: skip

@@ -3,7 +3,8 @@
 The normaliser is the propagated standard deviation (regression), the score 1 - p_y (classes); the
 quantiles are those of `sure_pyro.calibration.ConformalIntervals` and `ConformalSets`. Every
 held-out row is put under every mask that it can have, so each pattern is calibrated on all rows
-that can show it; within a pattern no row occurs twice, and the guarantee is the usual one.
+that can show it; within a pattern no row occurs twice, and the guarantee is the usual one. Where
+rows come in groups, it is one for rows of new groups, and groups are what it counts.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from sure_pyro.calibrated.arrays import as_float64
-from sure_pyro.calibrated.held_out import held_out
+from sure_pyro.calibrated.held_out import families, held_out
 from sure_pyro.calibrated.road import check_road, check_took, pattern_in, target_in
 from sure_pyro.calibration import (
     ConformalIntervals,
@@ -103,6 +104,7 @@ def conformal(
     masks: str | None = None,
     rare: str = "pooled",
     minimum_rows: int | None = None,
+    new_groups: bool = True,
     num_samples: int = 200,
     seed: int = 0,
 ) -> Conformal:
@@ -127,6 +129,11 @@ def conformal(
         of all rows with a warning and ``guaranteed = False``, or infinite intervals and full sets.
     minimum_rows : int, optional
         By default what a finite quantile needs: 9 at level 0.9, 19 at 0.95.
+    new_groups : bool
+        Whether rows to come are of other groups (subjects, weeks) than those of `validation`, if it
+        has groups. Then the guarantee rests on whole groups, and needs as many as `minimum_rows`
+        says of rows; with fewer there is a warning, and ``guaranteed = False``. Pass False where
+        rows to come are of these same groups.
     num_samples, seed : int
         Of the sampling road, and of random masks.
 
@@ -137,11 +144,12 @@ def conformal(
     """
     if model.initialized and model.head.task == "multilabel":
         raise ValueError("Conformal sets are for classes and regression, not for several labels.")
-    batch = held_out(validation, masks, seed).batch
+    masked = held_out(validation, masks, seed)
+    batch = masked.batch
     options = {"num_samples": num_samples, "seed": seed} if propagate == "sampling" else {}
     prediction = model.predict(batch, check_road(propagate), **options)
     pattern, y = pattern_in(prediction), target_in(prediction, batch)
-    rest = (level, cast(Rare, rare), minimum_rows)
+    rest = (level, cast(Rare, rare), minimum_rows, masked.row, families(masked, new_groups))
     if prediction.task == "classification":
         p = as_float64(prediction.probabilities[propagate])
         return Conformal(ConformalSets.fit(p, y, pattern, *rest), propagate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Int
 
 from sure_pyro.data import Batch, MaskedRows, draw_masks, every_mask
 
@@ -39,3 +40,12 @@ def held_out(validation: Batch, masks: str | None, seed: int) -> MaskedRows:
         R = len(validation)
         return MaskedRows(validation, validation, np.zeros(R, np.int64), np.arange(R), seed)
     raise ValueError(f"`masks` must be one of {list(MASKS)} or None; got {masks!r}.")
+
+
+def families(masked: MaskedRows, new_groups: bool = True) -> Int[np.ndarray, " N"]:
+    """Which masked rows err together: those of a group, or else the blocks of a row.
+
+    With `new_groups` false, rows to come are of the groups that are here, and each is by itself.
+    """
+    group = masked.complete.group
+    return masked.row if group is None or not new_groups else group.cpu().numpy()[masked.row]

@@ -14,7 +14,7 @@ from typing import cast, get_args
 import numpy as np
 
 from sure_pyro.calibrated.arrays import as_float64
-from sure_pyro.calibrated.held_out import held_out
+from sure_pyro.calibrated.held_out import families, held_out
 from sure_pyro.calibrated.hidden import hidden_latents
 from sure_pyro.calibrated.maps import (
     Evidence,
@@ -121,7 +121,7 @@ def recalibrate(
 def _groups(validation: Batch, masked: MaskedRows, prior_scale: float) -> np.ndarray:
     """Which masked rows err together; without groups, a row with itself."""
     if validation.group is None or len(validation.group.unique()) > 1:
-        return masked.unit
+        return families(masked)
     if np.isfinite(prior_scale):
         warnings.warn(
             "All rows of `validation` are of one group, and one group can not tell how much groups "

@@ -6,7 +6,8 @@ rows of the same pattern (Lei et al. 2018; Papadopoulos et al. 2008). Sets: the 
 :math:`1 - p_y`, and the set holds every class with :math:`p_c \ge 1 - q` (Sadinle et al. 2019).
 
 The guarantee needs exchangeable rows: calibration rows that were not trained on, and from the same
-source as the new ones. New subjects or another season break it; nothing here can see that.
+source as the new ones. New subjects need whole `groups` in its place, ten of them and more; another
+season breaks it, and nothing here can see that.
 
 Written here in a few lines, because `crepes` 0.9 gives an interval of width zero, silently, to a
 pattern that it never saw.
@@ -75,6 +76,8 @@ class ConformalIntervals:
         level: float = 0.9,
         rare: Rare = "pooled",
         minimum_rows: int | None = None,
+        row: Shaped[np.ndarray, " _N"] | None = None,
+        groups: Shaped[np.ndarray, " _N"] | None = None,
     ) -> ConformalIntervals:
         """Calibrate on held-out rows.
 
@@ -90,6 +93,10 @@ class ConformalIntervals:
             of all rows with a warning and ``guaranteed = False``, or an infinite interval.
         minimum_rows : int, optional
             By default what a finite quantile needs: 9 at level 0.9, 19 at 0.95.
+        row, groups : ndarray of str or int, shape (N,), optional
+            Which entries belong to one row (entries of a latent), and which rows err together. New
+            rows are then taken to come from new groups. Too few of them, 8 at level 0.9, guarantee
+            nothing.
 
         Raises
         ------
@@ -97,7 +104,7 @@ class ConformalIntervals:
             If the shapes differ, a variance is not above zero, or an option is out of range.
         """
         scores = _normalised_error(mean, variance, target)
-        return cls(MondrianQuantiles.fit(scores, pattern, level, rare, minimum_rows))
+        return cls(MondrianQuantiles.fit(scores, pattern, level, rare, minimum_rows, row, groups))
 
     def predict(
         self,
@@ -142,6 +149,8 @@ class ConformalSets:
         level: float = 0.9,
         rare: Rare = "pooled",
         minimum_rows: int | None = None,
+        row: Shaped[np.ndarray, " _N"] | None = None,
+        groups: Shaped[np.ndarray, " _N"] | None = None,
     ) -> ConformalSets:
         """Calibrate on held-out rows; arguments as in `ConformalIntervals.fit`.
 
@@ -153,7 +162,7 @@ class ConformalSets:
         p = check.probabilities("probability", probability)
         y = check.labels("label", label, *p.shape)
         scores = 1 - p[np.arange(len(y)), y]
-        return cls(MondrianQuantiles.fit(scores, pattern, level, rare, minimum_rows))
+        return cls(MondrianQuantiles.fit(scores, pattern, level, rare, minimum_rows, row, groups))
 
     def predict(
         self, probability: Num[np.ndarray, "_N _C"], pattern: Shaped[np.ndarray, " _N"]

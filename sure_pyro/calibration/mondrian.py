@@ -8,6 +8,12 @@ row of that pattern, exchangeable with them, has a score at most that large with
 (the upper bound needs scores without ties), averaged over calibration sets. ONE calibration set
 has a coverage drawn from Beta(k, n + 1 - k), so 50 rows at level 0.9 mean 0.83 to 0.96 nine times
 in ten, and 1000 rows 0.884 to 0.915 (Vovk et al. 2003; Vovk 2012, arXiv 1209.2673).
+
+Where scores come in families (recordings of one person, entries of one latent), families are what
+is exchangeable: n counts them, each shares a weight of one among its scores, and the quantile is
+the smallest score with a weight of at least (n + 1) level at or below it. The lower bound then
+holds for a score of a NEW family, the upper one with 2 / (n + 1) (Lee, Barber and Willett 2023,
+arXiv 2306.06342; Angelopoulos et al. 2022, arXiv 2208.02814).
 """
 
 from __future__ import annotations
@@ -15,7 +21,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import scipy.stats
@@ -29,9 +35,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+class Quantile(NamedTuple):
+    """Quantile of one pattern, and the scores, rows and groups that it rests on."""
+
+    value: float
+    scores: int
+    rows: int
+    groups: int
+
+
 @dataclass(frozen=True, eq=False)
 class MondrianQuantiles:
-    """A score quantile per pattern, the rows it rests on, and the rule for rare patterns.
+    """A score quantile per pattern, what it rests on, and the rule for rare patterns.
 
     Parameters
     ----------
@@ -43,14 +58,14 @@ class MondrianQuantiles:
         At least the rows that a finite quantile needs: ``(n + 1) level <= n``.
     pooled : float
         Quantile of all calibration rows together.
-    patterns : dict of (quantile, rows)
+    patterns : dict of Quantile
     """
 
     level: float
     rare: str
     minimum_rows: int
     pooled: float
-    patterns: Mapping[Pattern, tuple[float, int]]
+    patterns: Mapping[Pattern, Quantile]
 
     @classmethod
     def fit(
@@ -60,15 +75,26 @@ class MondrianQuantiles:
         level: float,
         rare: str,
         minimum_rows: int | None,
+        row: np.ndarray | None = None,
+        groups: np.ndarray | None = None,
     ) -> MondrianQuantiles:
-        """Take the quantile of each pattern; scores (N,), larger is stranger."""
+        """Take the quantile of each pattern; scores (N,), larger is stranger.
+
+        Where a pattern has too few groups for a quantile, its rows are taken as if they were
+        groups, and nothing is guaranteed.
+        """
         check.fraction("level", level)
         check.choice("rare", rare, ("pooled", "infinite"))
         needed = rows_needed(level)
         minimum = needed if minimum_rows is None else max(minimum_rows, needed)
-        cells = rows_by_pattern(check.keys("pattern", pattern, len(scores)))
-        own = {name: (conformal_quantile(scores[k], level), len(k)) for name, k in cells}
-        return cls(level, rare, minimum, conformal_quantile(scores, level), own)
+        row, groups = check.families(row, groups, len(scores))
+        own = {}
+        for name, k in rows_by_pattern(check.keys("pattern", pattern, len(scores))):
+            num_rows, num_groups = len(np.unique(row[k])), len(np.unique(groups[k]))
+            family = row if num_groups < needed else groups
+            q = conformal_quantile(scores[k], level, family[k])
+            own[name] = Quantile(q, len(k), num_rows, num_groups)
+        return cls(level, rare, minimum, conformal_quantile(scores, level, row), own)
 
     def __call__(
         self, pattern: np.ndarray
@@ -77,14 +103,25 @@ class MondrianQuantiles:
         pattern = check.known_kind("pattern", pattern, len(pattern), self.patterns)
         quantile, guaranteed = np.empty(len(pattern)), np.zeros(len(pattern), dtype=bool)
         for name, k in rows_by_pattern(pattern):
-            own, rows = self.patterns.get(name, (np.inf, 0))
-            rare = rows < self.minimum_rows
-            quantile[k] = (self.pooled if self.rare == "pooled" else np.inf) if rare else own
+            quantile[k] = self._value(name)
             # An infinite interval covers whatever comes: useless, and true.
-            guaranteed[k] = not rare or self.rare == "infinite"
+            guaranteed[k] = self._guaranteed(name) or self.rare == "infinite"
         if not guaranteed.all():
             self._warn(pattern[~guaranteed])
         return quantile, guaranteed
+
+    def _rare(self, name: Pattern) -> bool:
+        return name not in self.patterns or self.patterns[name].rows < self.minimum_rows
+
+    def _guaranteed(self, name: Pattern) -> bool:
+        return not self._rare(name) and self.patterns[name].groups >= rows_needed(self.level)
+
+    def _value(self, name: Pattern) -> float:
+        if self._guaranteed(name):
+            return self.patterns[name].value
+        if self.rare == "infinite":
+            return np.inf
+        return self.pooled if self._rare(name) else self.patterns[name].value
 
     def guarantee(self) -> pd.DataFrame:
         """State the guarantee of each pattern with its finite-sample slack.
@@ -94,7 +131,7 @@ class MondrianQuantiles:
         """
         import pandas as pd
 
-        return pd.DataFrame([self._line(name, q, n) for name, (q, n) in self.patterns.items()])
+        return pd.DataFrame([self._line(name) for name in self.patterns])
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain lists, strings and numbers, ready for JSON."""
@@ -104,48 +141,67 @@ class MondrianQuantiles:
             "minimum_rows": self.minimum_rows,
             "pooled": str(self.pooled),  # JSON has no infinity
             "patterns": [
-                {"pattern": name, "quantile": str(q), "rows": n}
-                for name, (q, n) in self.patterns.items()
+                {"pattern": name, **q._asdict(), "value": str(q.value)}
+                for name, q in self.patterns.items()
             ],
         }
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> MondrianQuantiles:
         """Rebuild what `to_dict` gave; the numbers are the same to the last bit."""
-        own = {p["pattern"]: (float(p["quantile"]), p["rows"]) for p in state["patterns"]}
+        own = {
+            p["pattern"]: Quantile(float(p["value"]), p["scores"], p["rows"], p["groups"])
+            for p in state["patterns"]
+        }
         pooled = float(state["pooled"])
         return cls(state["level"], state["rare"], state["minimum_rows"], pooled, own)
 
-    def _line(self, name: Pattern, quantile: float, rows: int) -> dict[str, Any]:
-        line: dict[str, Any] = {"pattern": name, "rows": rows, "quantile": quantile}
-        if rows < self.minimum_rows:
-            line |= {"at_least": 0.0, "at_most": 1.0, "one_set_low": 0.0, "one_set_high": 1.0}
-            if self.rare == "infinite":
-                line |= {"quantile": np.inf, "at_least": 1.0, "one_set_low": 1.0}
-            else:
-                line |= {"quantile": self.pooled}
-            return line
-        k = int(np.ceil((rows + 1) * self.level - 1e-9))
-        low, high = scipy.stats.beta.ppf([0.05, 0.95], k, rows + 1 - k)
-        bounds = {"at_least": self.level, "at_most": min(self.level + 1 / (rows + 1), 1.0)}
+    def _line(self, name: Pattern) -> dict[str, Any]:
+        _, scores, rows, n = self.patterns[name]
+        line = {"pattern": name, "rows": rows, "groups": n, "quantile": self._value(name)}
+        if not self._guaranteed(name):
+            sure = float(self.rare == "infinite")
+            return line | dict(at_least=sure, at_most=1.0, one_set_low=sure, one_set_high=1.0)
+        k = int(np.ceil((n + 1) * self.level - 1e-9))
+        low, high = scipy.stats.beta.ppf([0.05, 0.95], k, n + 1 - k)
+        slack = (1 if scores == n else 2) / (n + 1)
+        bounds = {"at_least": self.level, "at_most": min(self.level + slack, 1.0)}
         return line | bounds | {"one_set_low": low, "one_set_high": high}
 
     def _warn(self, patterns: np.ndarray) -> None:
-        names, counts = np.unique(patterns, return_counts=True)
-        listed = ", ".join(f"{p} ({n} rows)" for p, n in zip(names[:5], counts[:5], strict=True))
-        warnings.warn(
-            f"{len(names)} mask patterns have fewer than {self.minimum_rows} calibration rows and "
-            f"get the pooled quantile, without a guarantee of their own: {listed}. "
-            'Use `rare="infinite"` to get infinite intervals and full sets there instead.',
-            stacklevel=4,
-        )
+        for told in (True, False):
+            names = [p for p in np.unique(patterns).tolist() if self._rare(p) == told]
+            if not names:
+                continue
+            counts = [(patterns == p).sum() for p in names[:5]]
+            listed = ", ".join(f"{p} ({n} rows)" for p, n in zip(names, counts, strict=False))
+            why = (
+                f"fewer than {self.minimum_rows} calibration rows and get the pooled quantile"
+                if told
+                else f"fewer than {rows_needed(self.level)} calibration groups and get the "
+                "quantile of their rows, as if these were independent"
+            )
+            warnings.warn(
+                f"{len(names)} mask patterns have {why}, without a guarantee of their own: "
+                f'{listed}. Use `rare="infinite"` to get infinite intervals and full sets there '
+                "instead.",
+                stacklevel=5,
+            )
 
 
-def conformal_quantile(scores: np.ndarray, level: float) -> float:
-    """Find the ceil((n + 1) level)-th smallest score; infinite if n is too small for the level."""
-    # 1e-9: (n + 1) * level can come out a rounding error above the whole number that it is.
-    k = int(np.ceil((len(scores) + 1) * level - 1e-9))
-    return float(np.partition(scores, k - 1)[k - 1]) if k <= len(scores) else float("inf")
+def conformal_quantile(scores: np.ndarray, level: float, family: np.ndarray | None = None) -> float:
+    """Find the smallest score with a weight of (n + 1) level at or below it.
+
+    Each of n families has a weight of one, shared by its scores; by default every score is one,
+    and this is the ceil((n + 1) level)-th smallest. Infinite if n is too small for the level.
+    """
+    family = np.arange(len(scores)) if family is None else family
+    _, index, count = np.unique(family, return_inverse=True, return_counts=True)
+    order = np.argsort(scores)
+    weight = np.cumsum(1 / count[index[order]])
+    # 1e-9: sums of shares come out a rounding error beside the whole number that they are.
+    k = int(np.searchsorted(weight, (len(count) + 1) * level - 1e-9))
+    return float(scores[order[k]]) if k < len(scores) else float("inf")
 
 
 def rows_needed(level: float) -> int:

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import scipy.stats
+import torch
 
 import sure_pyro as sp
 from sure_pyro.calibration import Intervals, per_pattern
@@ -46,6 +47,21 @@ def test_the_guarantee_states_its_slack(worlds):
     assert (table["rows"] == len(validation)).all()
     np.testing.assert_allclose(table["at_least"], 0.9)
     np.testing.assert_allclose(table["at_most"], 0.9 + 1 / 501)
+
+
+@pytest.mark.parametrize("task", ["regression", "classification"])
+def test_new_groups_are_guaranteed_only_by_many_groups(worlds, task):
+    model, validation, new = worlds[task]
+    prediction = model.predict(new[:5])
+    many, few = (validation.replace(group=torch.arange(500) % n) for n in (20, 8))
+    fitted = sp.conformal(model, many)
+    assert fitted.predict(prediction).guaranteed.all()
+    np.testing.assert_allclose(fitted.guarantee()["at_most"], 0.9 + 2 / 21)
+    with pytest.warns(UserWarning, match="fewer than 9 calibration groups"):
+        assert not sp.conformal(model, few).predict(prediction).guaranteed.any()
+    same = sp.conformal(model, few, new_groups=False)
+    assert same.predict(prediction).guaranteed.all()
+    assert same.to_dict() == sp.conformal(model, validation).to_dict()
 
 
 def test_a_pattern_never_met_is_not_guaranteed(worlds):

@@ -3,12 +3,15 @@ import json
 import numpy as np
 import pytest
 import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from sure_pyro.calibration.mondrian import MondrianQuantiles, conformal_quantile, rows_needed
 
 
-def fit(scores, pattern, level=0.9, rare="pooled", minimum_rows=None):
-    return MondrianQuantiles.fit(scores, pattern, level, rare, minimum_rows)
+def fit(scores, pattern, level=0.9, rare="pooled", minimum_rows=None, row=None, groups=None):
+    return MondrianQuantiles.fit(scores, pattern, level, rare, minimum_rows, row, groups)
 
 
 def test_quantile_by_hand():
@@ -16,6 +19,28 @@ def test_quantile_by_hand():
     assert conformal_quantile(scores, 0.9) == 18
     assert conformal_quantile(scores, 0.95) == 19
     assert conformal_quantile(scores, 0.96) == np.inf
+
+
+def test_quantile_of_families_by_hand():
+    """Ten families of one score each but the first, which has 1, 2, 3, 4 a quarter each."""
+    scores = np.array([1.0, 2, 3, 4, *range(5, 14)])
+    family = np.array([0, 0, 0, 0, *range(1, 10)])
+    assert conformal_quantile(scores, 2.5 / 11, family) == 6  # 1 + 1 + 1 >= 2.5
+    assert conformal_quantile(scores, 0.5 / 11, family) == 2
+    assert conformal_quantile(scores, 0.9, family) == 13
+    assert conformal_quantile(scores, 0.92, family) == np.inf
+
+
+@given(
+    scores=arrays(float, st.integers(5, 60), elements=st.floats(0, 100)),
+    level=st.floats(0.05, 0.95),
+    copies=st.integers(1, 4),
+)
+def test_copies_of_a_score_within_its_family_tell_nothing(scores, level, copies):
+    family = np.repeat(np.arange(len(scores)), copies)
+    q = conformal_quantile(np.repeat(scores, copies), level, family)
+    k = int(np.ceil((len(scores) + 1) * level - 1e-9))  # the definition, without families
+    assert q == (np.sort(scores)[k - 1] if k <= len(scores) else np.inf)
 
 
 @pytest.mark.parametrize("level", [0.5, 0.8, 0.9, 0.95, 0.99])
@@ -57,6 +82,29 @@ def test_the_guarantee_is_that_of_the_beta_distribution():
     beta = scipy.stats.beta(90, 10)
     assert line["one_set_low"] == pytest.approx(beta.ppf(0.05))
     assert line["one_set_high"] == pytest.approx(beta.ppf(0.95))
+
+
+def test_groups_are_what_the_guarantee_counts():
+    groups = np.repeat(np.arange(20), 5)
+    line = fit(np.arange(100.0), np.full(100, "a"), groups=groups).guarantee().iloc[0]
+    assert (line["rows"], line["groups"]) == (100, 20)
+    assert (line["at_least"], line["at_most"]) == (0.9, pytest.approx(0.9 + 2 / 21))
+    assert line["one_set_low"] == pytest.approx(scipy.stats.beta(19, 2).ppf(0.05))
+
+
+def test_too_few_groups_leave_the_quantile_of_rows_without_a_guarantee():
+    scores, pattern = np.arange(100.0), np.repeat(["a", "b"], 50)
+    quantiles = fit(scores, pattern, groups=np.arange(100) % 8)
+    with pytest.warns(UserWarning, match="fewer than 9 calibration groups .* as if these were"):
+        q, guaranteed = quantiles(np.array(["a", "b"]))
+    assert not guaranteed.any()
+    assert q.tolist() == [
+        conformal_quantile(scores[:50], 0.9),
+        conformal_quantile(scores[50:], 0.9),
+    ]
+    assert quantiles.guarantee()["at_least"].tolist() == [0, 0]
+    infinite = fit(scores, pattern, rare="infinite", groups=np.arange(100) % 8)
+    assert np.isinf(infinite(np.array(["a"]))[0]).all()
 
 
 def test_the_guarantee_of_a_rare_pattern_says_nothing_or_everything():

@@ -1,0 +1,144 @@
+"""Conformal intervals for what is missing: around each entry of a reconstructed latent.
+
+The score of an entry is its error over its reconstructed standard deviation. Entries of a row err
+together, so rows (or groups of rows) are what the guarantee counts, and it is one for the share of
+a row's entries that are covered, on average over new rows of the same mask pattern.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+
+from sure_pyro.calibrated.arrays import as_float64
+from sure_pyro.calibrated.held_out import families, held_out
+from sure_pyro.calibrated.hidden import Hidden, hidden_latents
+from sure_pyro.calibrated.road import pattern_in
+from sure_pyro.calibration import ConformalIntervals, Intervals, read_json, write_json
+from sure_pyro.calibration.conformal import Rare
+from sure_pyro.data import Batch
+from sure_pyro.models import SURE, LocScale, Prediction
+
+
+@dataclass(frozen=True, eq=False)
+class ConformalLatents:
+    """Intervals for reconstructed latents, by modality; `conformal_latents` makes one.
+
+    Parameters
+    ----------
+    fitted : dict of ConformalIntervals
+        By target modality; one that was never hidden on purpose has none.
+    """
+
+    fitted: Mapping[str, ConformalIntervals]
+
+    def predict(self, prediction: Prediction) -> dict[str, Intervals]:
+        """Give the intervals of each modality: bounds (B, L, D), in standard deviations of it.
+
+        Rows that have the modality have no interval: their bounds are NaN, their `guaranteed`
+        False.
+        """
+        lacking = ~prediction.available.cpu().numpy()
+        pattern = pattern_in(prediction)
+        return {
+            name: _intervals(
+                fitted,
+                prediction.reconstruction[name],
+                pattern,
+                lacking[:, prediction.modalities.index(name)],
+            )
+            for name, fitted in self.fitted.items()
+        }
+
+    def guarantee(self) -> pd.DataFrame:
+        """State the coverage by target modality and pattern, as `Conformal.guarantee` does."""
+        tables = [f.guarantee().assign(target=name) for name, f in self.fitted.items()]
+        return pd.concat(tables, ignore_index=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain lists, strings and numbers, ready for JSON."""
+        fitted = {name: f.to_dict() for name, f in self.fitted.items()}
+        return {"type": "ConformalLatents", "fitted": fitted}
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> ConformalLatents:
+        """Rebuild what `to_dict` gave; the numbers are the same to the last bit."""
+        return cls({name: ConformalIntervals.from_dict(f) for name, f in state["fitted"].items()})
+
+    def save(self, path: str | Path) -> None:
+        """Write to a JSON file."""
+        write_json(path, self.to_dict())
+
+    @classmethod
+    def load(cls, path: str | Path) -> ConformalLatents:
+        """Read what `save` wrote."""
+        return cls.from_dict(read_json(path))
+
+
+def conformal_latents(
+    model: SURE,
+    validation: Batch,
+    level: float = 0.9,
+    *,
+    masks: str | None = None,
+    rare: str = "pooled",
+    minimum_rows: int | None = None,
+    new_groups: bool = True,
+    seed: int = 0,
+) -> ConformalLatents:
+    """Calibrate intervals for the entries of reconstructed latents on held-out rows.
+
+    Parameters
+    ----------
+    model, validation, level, masks, rare, minimum_rows, new_groups, seed
+        As in `sure_pyro.conformal`; targets are not looked at. What `validation` has is hidden on
+        purpose, so it should have much.
+
+    Raises
+    ------
+    ValueError
+        If nothing could be hidden on purpose, or an option is out of range.
+    """
+    masked = held_out(validation, masks, seed)
+    reconstruction = model.predict(masked.batch, "none", num_weights=0).reconstruction
+    hidden = hidden_latents(model, masked, reconstruction)
+    if not hidden:
+        raise ValueError(
+            "No latent of `validation` was hidden on purpose, so nothing tells how far "
+            "reconstructions err: its rows need two modalities or more, and masks other than "
+            "`masks='recorded'`."
+        )
+    family = families(masked, new_groups)
+
+    def fit(h: Hidden) -> ConformalIntervals:
+        known = np.ones(h.loc.shape, dtype=bool) if h.known is None else h.known
+        of = np.broadcast_to(h.where[:, None], known.shape)[known]  # the masked row of each entry
+        arrays = (h.loc[known], np.square(h.sigma[known]), h.truth[known], masked.pattern[of])
+        return ConformalIntervals.fit(
+            *arrays, level, cast(Rare, rare), minimum_rows, row=masked.row[of], groups=family[of]
+        )
+
+    return ConformalLatents({name: fit(h) for name, h in hidden.items()})
+
+
+def _intervals(
+    fitted: ConformalIntervals, reconstruction: LocScale, pattern: np.ndarray, lacking: np.ndarray
+) -> Intervals:
+    """Of the rows that lack the modality; NaN elsewhere."""
+    loc, scale = (as_float64(x) for x in reconstruction)
+    lower, upper = np.full_like(loc, np.nan), np.full_like(loc, np.nan)
+    guaranteed = np.zeros(len(loc), dtype=bool)
+    if lacking.any():
+        flat = (len(pattern[lacking]), -1)
+        found = fitted.predict(
+            loc[lacking].reshape(flat), np.square(scale[lacking]).reshape(flat), pattern[lacking]
+        )
+        lower[lacking] = found.lower.reshape(loc[lacking].shape)
+        upper[lacking] = found.upper.reshape(loc[lacking].shape)
+        guaranteed[lacking] = found.guaranteed
+    return Intervals(lower, upper, guaranteed)
