@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -25,10 +24,9 @@ from sure_pyro.calibration import (
     ConformalSets,
     Intervals,
     Sets,
-    read_json,
-    write_json,
 )
 from sure_pyro.calibration.conformal import Rare
+from sure_pyro.calibration.files import Stored
 from sure_pyro.data import Batch
 from sure_pyro.models import SURE, Prediction
 
@@ -38,7 +36,7 @@ KINDS: dict[str, type[ConformalIntervals] | type[ConformalSets]] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Conformal:
+class Conformal(Stored):
     """Intervals (regression) or sets (classes) for predictions; `conformal` makes one.
 
     Parameters
@@ -84,15 +82,6 @@ class Conformal:
     def from_dict(cls, state: Mapping[str, Any]) -> Conformal:
         """Rebuild what `to_dict` gave; the numbers are the same to the last bit."""
         return cls(KINDS[state["fitted"]["type"]].from_dict(state["fitted"]), state["road"])
-
-    def save(self, path: str | Path) -> None:
-        """Write to a JSON file."""
-        write_json(path, self.to_dict())
-
-    @classmethod
-    def load(cls, path: str | Path) -> Conformal:
-        """Read what `save` wrote."""
-        return cls.from_dict(read_json(path))
 
 
 def conformal(

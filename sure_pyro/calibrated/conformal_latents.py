@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -19,14 +18,15 @@ from sure_pyro.calibrated.arrays import as_float64
 from sure_pyro.calibrated.held_out import families, held_out
 from sure_pyro.calibrated.hidden import Hidden, hidden_latents
 from sure_pyro.calibrated.road import pattern_in
-from sure_pyro.calibration import ConformalIntervals, Intervals, read_json, write_json
+from sure_pyro.calibration import ConformalIntervals, Intervals
 from sure_pyro.calibration.conformal import Rare
+from sure_pyro.calibration.files import Stored
 from sure_pyro.data import Batch
 from sure_pyro.models import SURE, LocScale, Prediction
 
 
 @dataclass(frozen=True, eq=False)
-class ConformalLatents:
+class ConformalLatents(Stored):
     """Intervals for reconstructed latents, by modality; `conformal_latents` makes one.
 
     Parameters
@@ -69,15 +69,6 @@ class ConformalLatents:
     def from_dict(cls, state: Mapping[str, Any]) -> ConformalLatents:
         """Rebuild what `to_dict` gave; the numbers are the same to the last bit."""
         return cls({name: ConformalIntervals.from_dict(f) for name, f in state["fitted"].items()})
-
-    def save(self, path: str | Path) -> None:
-        """Write to a JSON file."""
-        write_json(path, self.to_dict())
-
-    @classmethod
-    def load(cls, path: str | Path) -> ConformalLatents:
-        """Read what `save` wrote."""
-        return cls.from_dict(read_json(path))
 
 
 def conformal_latents(

@@ -16,7 +16,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from sure_pyro.calibrated.doubt import Tolerance, check_score, check_tolerance, doubt, loss
-from sure_pyro.calibrated.held_out import held_out
+from sure_pyro.calibrated.held_out import held_out, one_row_each
 from sure_pyro.calibrated.road import check_road, check_took, pattern_in, target_in
 from sure_pyro.calibration import Decisions, DeferralReport, DeferralThresholds
 from sure_pyro.calibration.files import Stored
@@ -65,6 +65,7 @@ class DeferralPolicy(Stored):
         score: str = "error",
         propagate: str = "taylor",
         masks: str | None = None,
+        new_groups: bool = True,
         num_samples: int = 200,
         seed: int = 0,
     ) -> DeferralPolicy:
@@ -91,8 +92,13 @@ class DeferralPolicy(Stored):
         masks : {"every", "random", "recorded"}, optional
             As in `sure_pyro.recalibrate`. A budget is spent over the masks that are met here: where
             some are far more common than others, hide them so beforehand and say ``"recorded"``.
+        new_groups : bool
+            Whether rows to come are of other groups (subjects, weeks) than those of `validation`,
+            if it has groups. Then `max_risk` is promised from one random row of each, which are as
+            independent as the groups, and needs many groups. A budget uses all rows in any case.
         num_samples, seed : int
-            Of the sampling road, of random masks, and of the halves of ``scope="overall"``.
+            Of the sampling road, of random masks and rows, and of the halves of
+            ``scope="overall"``.
 
         Raises
         ------
@@ -100,6 +106,8 @@ class DeferralPolicy(Stored):
             If not exactly one goal is given, the tolerance does not fit the task, there is no such
             score, or the rows have no targets.
         """
+        if max_risk is not None and new_groups:
+            validation = one_row_each(validation, seed)
         masked = held_out(validation, masks, seed)
         options = {"num_samples": num_samples, "seed": seed} if propagate == "sampling" else {}
         policy: dict[str, Any] = {"max_risk": max_risk, "budget": budget, "delta": delta}

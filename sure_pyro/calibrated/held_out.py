@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from jaxtyping import Int
 
 from sure_pyro.data import Batch, MaskedRows, draw_masks, every_mask
@@ -40,6 +41,15 @@ def held_out(validation: Batch, masks: str | None, seed: int) -> MaskedRows:
         R = len(validation)
         return MaskedRows(validation, validation, np.zeros(R, np.int64), np.arange(R), seed)
     raise ValueError(f"`masks` must be one of {list(MASKS)} or None; got {masks!r}.")
+
+
+def one_row_each(validation: Batch, seed: int) -> Batch:
+    """Take one random row of every group; all rows where there are no groups."""
+    if validation.group is None:
+        return validation
+    order = np.random.default_rng(seed).permutation(len(validation))
+    _, first = np.unique(validation.group.cpu().numpy()[order], return_index=True)
+    return validation[torch.from_numpy(np.sort(order[first]))]
 
 
 def families(masked: MaskedRows, new_groups: bool = True) -> Int[np.ndarray, " N"]:

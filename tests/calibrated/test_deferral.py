@@ -55,6 +55,21 @@ def test_files_are_json_and_give_the_same_decisions(scene, tmp_path, goal):
         assert back.compare(prediction, batch).equals(policy.compare(prediction, batch))
 
 
+def test_a_promise_to_new_groups_rests_on_one_row_of_each(scene):
+    calibrated, validation, _, prediction = scene
+    grouped = validation.replace(group=torch.arange(len(validation)) // 5)
+    policy = sp.DeferralPolicy.fit(calibrated, grouped, max_risk=0.45)
+    assert set(policy.thresholds.rows.values()) == {100}
+    same = sp.DeferralPolicy.fit(calibrated, grouped, max_risk=0.45, new_groups=False)
+    assert same.to_dict() == sp.DeferralPolicy.fit(calibrated, validation, max_risk=0.45).to_dict()
+    # Rows of a group that are copies of each other add nothing, and must not seem to.
+    copies = sp.Batch.cat([validation[:60]] * 5).replace(group=torch.arange(60).repeat(5))
+    told = sp.DeferralPolicy.fit(calibrated, copies, max_risk=0.45)
+    plain = sp.DeferralPolicy.fit(calibrated, validation[:60], max_risk=0.45)
+    a, b = (np.sort([*p.thresholds.thresholds.values()]) for p in (told, plain))
+    np.testing.assert_allclose(a, b, rtol=1e-5)
+
+
 def test_the_static_threshold_is_beside_it(scene):
     calibrated, validation, batch, prediction = scene
     policy = sp.DeferralPolicy.fit(calibrated, validation, budget=0.3)
