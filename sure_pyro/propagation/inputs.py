@@ -66,18 +66,20 @@ class Inputs:
 
     def rows(self, index: Tensor) -> Inputs:
         """Take some of the rows, in order; sources certain in all of these only ride along."""
-        covariances = {
-            name: covariance
-            for name, covariance in self.covariances.items()
-            if self.active[name].index_select(0, index).any()
-        }
-        if torch.equal(index, torch.arange(len(self), device=self.device)):  # nothing to copy
+        in_some = torch.stack([*self.active.values()])[:, index].any(1).tolist()
+        uncertain = dict(zip(self.active, in_some, strict=True))
+        covariances = {name: c for name, c in self.covariances.items() if uncertain[name]}
+        if self._is_everything(index):  # nothing to copy
             return replace(self, covariances=covariances)
         return replace(
             self,
             latents=_take(self.latents, index),
             covariances={name: covariance.rows(index) for name, covariance in covariances.items()},
         )
+
+    def _is_everything(self, index: Tensor) -> bool:
+        every = len(index) == len(self)
+        return every and torch.equal(index, torch.arange(len(self), device=self.device))
 
     def evaluate_mean(self, index: Tensor | None = None) -> Output:
         """Call the function at the mean, of all rows or of some."""
@@ -219,9 +221,11 @@ def check_finite(what: str, value: Tensor) -> None:
     ValueError
         If `value` (B, ...) has NaN or infinity.
     """
-    lowest, highest = value.detach().aminmax()  # one pass over the values in the good case
-    if not (math.isfinite(lowest.item()) and math.isfinite(highest.item())):
-        bad = ~value.detach().reshape(len(value), -1).isfinite().all(-1)
+    value = value.detach()
+    if math.isfinite(value.sum().item()):  # the good case, in one pass over the values
+        return
+    bad = ~value.reshape(len(value), -1).isfinite().all(-1)
+    if bad.any():  # else only their sum is too large
         raise ValueError(f"The {what} is not finite in rows {row_list(bad)}.")
 
 

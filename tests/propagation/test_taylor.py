@@ -275,3 +275,9 @@ def test_bad_functions():
         taylor(lambda z: {"y": z}, z, s2)
     with pytest.raises(ValueError, match="different shapes"):
         taylor(lambda z: (z, z[:, :1]), z, s2)
+
+
+def test_large_values_are_finite_although_their_sum_is_not():
+    mean = torch.full((4, 3), 3e38)
+    y = taylor(lambda z: 1e-38 * z, mean=mean, variance=torch.ones(4, 3))
+    torch.testing.assert_close(y.mean, torch.full((4, 3), 3.0))
