@@ -11,7 +11,7 @@ mask that it can have. Nothing is tuned to the test part.
 the other is measured, which shows what the method does where nothing shifts.
 ``--rolling`` keeps the model and calibrates it anew as time goes on: two groups (weeks) of the test
 part at a time are measured, on what the four groups before them say, with an infinite prior: where
-the world drifts, that the model was right when it was trained is no argument.
+the world drifts, that the model was right when it was trained is no argument. There "following" are conformal intervals that are never fitted again, and follow the outcomes row by row.
 ``--exchangeable`` forgets groups and the author's test part and cuts all rows at random: held-out
 rows are then like test rows, as every promise of a calibration assumes.
 Results of a cell are kept beside its model; ``--again`` measures it once more.
@@ -25,6 +25,7 @@ their mean over the seeds.
 import argparse
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -125,15 +126,9 @@ def of_conformal(
     model: sp.SURE, held_out: sp.Batch, p: sp.Prediction, masked: MaskedRows, new_groups: bool
 ) -> Found:
     """Whether intervals hold the target or sets the class, and intervals the hidden latents."""
-    y = masked.batch.target.numpy()
+    part = "conformal" if new_groups or held_out.group is None else "conformal by rows"
     found = sp.conformal(model, held_out, new_groups=new_groups).predict(p)
-    if isinstance(found, cal.Sets):
-        hit = found.contains[np.arange(len(y)), y]
-    else:
-        y = y.reshape(found.lower.shape)
-        hit = ((found.lower <= y) & (y <= found.upper)).all(1)
-    where = np.arange(len(hit))
-    yield ("conformal output", "y", "coverage", "after"), where, (1.0 * hit, np.ones(len(hit)))
+    yield from of_answers(f"{part}, output", found, masked)
     latents = sp.conformal_latents(model, held_out, new_groups=new_groups).predict(p)
     for target, h in hidden_latents(model, masked, p.reconstruction).items():
         bounds = (latents[target].lower, latents[target].upper)
@@ -141,18 +136,28 @@ def of_conformal(
         inside = (lower <= h.truth) & (h.truth <= upper)
         known = np.ones_like(inside) if h.known is None else h.known
         share = (inside & known).sum(1) / known.sum(1)
-        cell = ("conformal latents", target, "coverage", "after")
+        cell = (f"{part}, latents", target, "coverage", "after")
         yield cell, h.where, (share, np.ones(len(share)))
 
 
-def observed(model: sp.SURE, held_out: sp.Batch, masked: MaskedRows, drift: bool) -> Found:
+def of_answers(part: str, found: cal.Intervals | cal.Sets, masked: MaskedRows) -> Found:
+    """Whether intervals hold the target, or sets the class."""
+    y = masked.batch.target.numpy()
+    if isinstance(found, cal.Sets):
+        hit = found.contains[np.arange(len(y)), y]
+    else:
+        y = y.reshape(found.lower.shape)
+        hit = ((found.lower <= y) & (y <= found.upper)).all(1)
+    where = np.arange(len(hit))
+    yield (part, "y", "coverage", "after"), where, (1.0 * hit, np.ones(len(hit)))
+
+
+def observed(model: sp.SURE, calibrated: sp.CalibratedSURE, masked: MaskedRows) -> Found:
     """Every size before and after."""
-    calibrated = recalibrated(model, held_out, drift)
     for when, m in (("before", model), ("after", calibrated)):
         p = m.predict(masked.batch)
         yield from of_reconstructions(m, p, masked, when)
         yield from of_outputs(p, masked, when)
-    yield from of_conformal(calibrated, held_out, p, masked, new_groups=not drift)
 
 
 def recalibrated(model: sp.SURE, held_out: sp.Batch, drift: bool) -> sp.CalibratedSURE:
@@ -162,11 +167,19 @@ def recalibrated(model: sp.SURE, held_out: sp.Batch, drift: bool) -> sp.Calibrat
 
 def sizes(model: sp.SURE, stretches: Stretches, drift: bool) -> Iterator[dict]:
     """Every size of every pattern over all stretches of test rows."""
-    found = defaultdict(list)
+    found, following = defaultdict(list), None
     for held_out, test in stretches:
-        masked = every_mask(test)
+        masked, calibrated = every_mask(test), recalibrated(model, held_out, drift)
+        p = calibrated.predict(masked.batch)
+        cells = [observed(model, calibrated, masked)]
+        for new_groups in (False,) if held_out.group is None or drift else (True, False):
+            cells.append(of_conformal(calibrated, held_out, p, masked, new_groups))
+        if drift:
+            following = following or sp.conformal(calibrated, held_out, new_groups=False)
+            given, following = following.follow(p, masked.batch)
+            cells.append(of_answers("following, output", given, masked))
         pattern, unit = masked.pattern, masked.unit
-        for cell, where, arrays in observed(model, held_out, masked, drift):
+        for cell, where, arrays in chain(*cells):
             found[cell].append((*arrays, pattern[where], unit[where]))
     for cell, pieces in found.items():
         yield from measured(cell, *(np.concatenate(piece) for piece in zip(*pieces, strict=True)))

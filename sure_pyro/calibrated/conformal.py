@@ -66,6 +66,45 @@ class Conformal(Stored):
         moments = prediction.moments[self.road]
         return self.fitted.predict(as_float64(moments.mean), as_float64(moments.variance), pattern)
 
+    def follow(
+        self, prediction: Prediction, batch: Batch, step: float = 0.05
+    ) -> tuple[Intervals | Sets, Conformal]:
+        """Go through rows in order of time, each with what the outcomes before it have taught.
+
+        Parameters
+        ----------
+        prediction : Prediction
+            Of `batch`.
+        batch : Batch
+            Rows with targets, in order of time.
+        step : float in (0, 1)
+            How fast the log of a pattern's quantile follows.
+
+        Returns
+        -------
+        Intervals or Sets
+            Of each row, from the rows of its pattern before it: nothing looks ahead. Whatever
+            drifts, they cover at the level within every pattern in the long run.
+        Conformal
+            As it stands after the last row: `predict` with it, or follow on.
+
+        Raises
+        ------
+        ValueError
+            If the prediction did not take the road of the fit, or is of another batch.
+        """
+        check_took(prediction, self.road)
+        pattern, y = pattern_in(prediction), target_in(prediction, batch)
+        if isinstance(self.fitted, ConformalSets):
+            p = as_float64(prediction.probabilities[self.road])
+            sets, after = self.fitted.follow(p, y, pattern, step)
+            return sets, Conformal(after, self.road)
+        moments = prediction.moments[self.road]
+        mean, variance = as_float64(moments.mean), as_float64(moments.variance)
+        y = y.reshape(mean.shape).astype(np.float64)
+        intervals, followed = self.fitted.follow(mean, variance, y, pattern, step)
+        return intervals, Conformal(followed, self.road)
+
     def guarantee(self) -> pd.DataFrame:
         """State the coverage of each pattern with its finite-sample slack.
 

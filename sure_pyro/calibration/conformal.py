@@ -114,10 +114,41 @@ class ConformalIntervals:
     ) -> Intervals:
         """Give the interval of each row: mean plus and minus q times its standard deviation."""
         mu, s2 = check.alike({"mean": mean, "variance": variance}, ndim=(1, 2))
-        sigma = np.sqrt(check.positive("variance", s2))
         q, guaranteed = self.quantiles(check.keys("pattern", pattern, len(mu)))
-        half = q.reshape(-1, *(1,) * (mu.ndim - 1)) * sigma
-        return Intervals(mu - half, mu + half, guaranteed)
+        return _intervals(mu, check.positive("variance", s2), q, guaranteed)
+
+    def follow(
+        self,
+        mean: Num[np.ndarray, " _N *_C"],
+        variance: Num[np.ndarray, " _N *_C"],
+        target: Num[np.ndarray, " _N *_C"],
+        pattern: Shaped[np.ndarray, " _N"],
+        step: float = 0.05,
+    ) -> tuple[Intervals, ConformalIntervals]:
+        """Go through rows in order of time, each with what the outcomes before it have taught.
+
+        Parameters
+        ----------
+        mean, variance, target, pattern
+            As in `fit`, in order of time.
+        step : float in (0, 1)
+            How fast the log of a quantile follows: up by 0.9 `step` after a row that was not
+            covered, down by 0.1 `step` after one that was (at level 0.9).
+
+        Returns
+        -------
+        Intervals
+            Of each row, from the rows before it: nothing looks ahead. In the long run they cover
+            at the level within every pattern, whatever drifts; `guaranteed` is about exchangeable
+            rows and so False.
+        ConformalIntervals
+            As it stands after the last row.
+        """
+        scores = _normalised_error(mean, variance, target)
+        pattern = check.keys("pattern", pattern, len(scores))
+        q, after = self.quantiles.follow(scores, pattern, step)
+        mu, s2 = check.alike({"mean": mean, "variance": variance}, ndim=(1, 2))
+        return _intervals(mu, s2, q, np.zeros(len(q), dtype=bool)), ConformalIntervals(after)
 
     def guarantee(self) -> pd.DataFrame:
         """State the coverage of each pattern with its finite-sample slack."""
@@ -161,7 +192,7 @@ class ConformalSets:
         """
         p = check.probabilities("probability", probability)
         y = check.labels("label", label, *p.shape)
-        scores = 1 - p[np.arange(len(y)), y]
+        scores = _improbability(p, y)
         return cls(MondrianQuantiles.fit(scores, pattern, level, rare, minimum_rows, row, groups))
 
     def predict(
@@ -171,6 +202,20 @@ class ConformalSets:
         p = check.probabilities("probability", probability)
         q, guaranteed = self.quantiles(check.keys("pattern", pattern, len(p)))
         return Sets(1 - p <= q[:, None], guaranteed)
+
+    def follow(
+        self,
+        probability: Num[np.ndarray, "_N _C"],
+        label: Int[np.ndarray, " _N"],
+        pattern: Shaped[np.ndarray, " _N"],
+        step: float = 0.05,
+    ) -> tuple[Sets, ConformalSets]:
+        """Go through rows in order of time, as `ConformalIntervals.follow` does."""
+        p = check.probabilities("probability", probability)
+        y = check.labels("label", label, *p.shape)
+        pattern = check.keys("pattern", pattern, len(p))
+        q, after = self.quantiles.follow(_improbability(p, y), pattern, step)
+        return Sets(1 - p <= q[:, None], np.zeros(len(q), dtype=bool)), ConformalSets(after)
 
     def guarantee(self) -> pd.DataFrame:
         """State the coverage of each pattern with its finite-sample slack."""
@@ -185,6 +230,16 @@ class ConformalSets:
         """Rebuild what `to_dict` gave."""
         check.type_of_state(state, "ConformalSets")
         return cls(MondrianQuantiles.from_dict(state["quantiles"]))
+
+
+def _intervals(mu: np.ndarray, s2: np.ndarray, q: np.ndarray, guaranteed: np.ndarray) -> Intervals:
+    half = q.reshape(-1, *(1,) * (mu.ndim - 1)) * np.sqrt(s2)
+    return Intervals(mu - half, mu + half, guaranteed)
+
+
+def _improbability(p: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Score 1 - p_y of each row."""
+    return 1 - p[np.arange(len(y)), y]
 
 
 def _normalised_error(mean: np.ndarray, variance: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -14,13 +14,24 @@ is exchangeable: n counts them, each shares a weight of one among its scores, an
 the smallest score with a weight of at least (n + 1) level at or below it. The lower bound then
 holds for a score of a NEW family, the upper one with 2 / (n + 1) (Lee, Barber and Willett 2023,
 arXiv 2306.06342; Angelopoulos et al. 2022, arXiv 2208.02814).
+
+Where the world drifts nothing is exchangeable, but outcomes become known, and the quantile can
+follow them. After the score s_t of a pattern met its quantile q_t,
+
+.. math:: \log q_{t+1} = \log q_t + \eta\,\bigl(1[s_t > q_t] - (1 - \text{level})\bigr)
+
+Summed up: whatever comes, the share covered after T rows is within (log(b / a) + eta) / (eta T) of
+the level, if the scores and the first quantile lie in [a, b] (Gibbs and Candes 2021, arXiv
+2106.00170; on the scores themselves Angelopoulos, Candes and Tibshirani 2023, arXiv 2307.16895).
+On the log scale the step has no unit.
 """
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -36,12 +47,13 @@ if TYPE_CHECKING:
 
 
 class Quantile(NamedTuple):
-    """Quantile of one pattern, and the scores, rows and groups that it rests on."""
+    """Quantile of one pattern, the scores, rows and groups of its fit, and rows followed since."""
 
     value: float
     scores: int
     rows: int
     groups: int
+    followed: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,33 +113,57 @@ class MondrianQuantiles:
     ) -> tuple[Float[np.ndarray, " N"], Bool[np.ndarray, " N"]]:
         """Quantile of each row, and whether it is guaranteed within the row's pattern."""
         pattern = check.known_kind("pattern", pattern, len(pattern), self.patterns)
-        quantile, guaranteed = np.empty(len(pattern)), np.zeros(len(pattern), dtype=bool)
+        quantile = np.empty(len(pattern))
+        guaranteed, told = np.zeros((2, len(pattern)), dtype=bool)
         for name, k in rows_by_pattern(pattern):
             quantile[k] = self._value(name)
             # An infinite interval covers whatever comes: useless, and true.
-            guaranteed[k] = self._guaranteed(name) or self.rare == "infinite"
-        if not guaranteed.all():
-            self._warn(pattern[~guaranteed])
+            guaranteed[k] = self._guaranteed(name) or np.isinf(quantile[k]).all()
+            told[k] = guaranteed[k] | self._follows(name)
+        if not told.all():
+            self._warn(pattern[~told])
         return quantile, guaranteed
 
     def _rare(self, name: Pattern) -> bool:
         return name not in self.patterns or self.patterns[name].rows < self.minimum_rows
 
+    def _follows(self, name: Pattern) -> bool:
+        return name in self.patterns and self.patterns[name].followed > 0
+
     def _guaranteed(self, name: Pattern) -> bool:
-        return not self._rare(name) and self.patterns[name].groups >= rows_needed(self.level)
+        if self._rare(name) or self._follows(name):
+            return False
+        return self.patterns[name].groups >= rows_needed(self.level)
 
     def _value(self, name: Pattern) -> float:
-        if self._guaranteed(name):
+        if self._guaranteed(name) or self._follows(name):
             return self.patterns[name].value
         if self.rare == "infinite":
             return np.inf
         return self.pooled if self._rare(name) else self.patterns[name].value
 
+    def follow(
+        self, scores: np.ndarray, pattern: np.ndarray, step: float
+    ) -> tuple[Float[np.ndarray, " N"], MondrianQuantiles]:
+        """Quantile of each row before its score was known, in order, and the quantiles after all.
+
+        `step` is eta. A pattern begins where it stands; an infinite quantile stays infinite.
+        """
+        check.fraction("step", step)
+        pattern = check.known_kind("pattern", pattern, len(scores), self.patterns)
+        used, after = np.empty(len(scores)), dict(self.patterns)
+        for name, k in rows_by_pattern(pattern):
+            used[k], last = _track(scores[k], self._value(name), self.level, step)
+            known = self.patterns.get(name, Quantile(np.nan, 0, 0, 0))
+            after[name] = known._replace(value=last, followed=known.followed + len(k))
+        return used, replace(self, patterns=after)
+
     def guarantee(self) -> pd.DataFrame:
         """State the guarantee of each pattern with its finite-sample slack.
 
         ``at_least`` and ``at_most`` bound the coverage averaged over calibration sets;
-        ``one_set_low`` to ``one_set_high`` holds the coverage of nine calibration sets in ten.
+        ``one_set_low`` to ``one_set_high`` holds the coverage of nine calibration sets in ten. A
+        pattern that has followed outcomes promises the long run, and nothing here.
         """
         import pandas as pd
 
@@ -150,17 +186,20 @@ class MondrianQuantiles:
     def from_dict(cls, state: Mapping[str, Any]) -> MondrianQuantiles:
         """Rebuild what `to_dict` gave; the numbers are the same to the last bit."""
         own = {
-            p["pattern"]: Quantile(float(p["value"]), p["scores"], p["rows"], p["groups"])
+            p["pattern"]: Quantile(
+                float(p["value"]), p["scores"], p["rows"], p["groups"], p["followed"]
+            )
             for p in state["patterns"]
         }
         pooled = float(state["pooled"])
         return cls(state["level"], state["rare"], state["minimum_rows"], pooled, own)
 
     def _line(self, name: Pattern) -> dict[str, Any]:
-        _, scores, rows, n = self.patterns[name]
-        line = {"pattern": name, "rows": rows, "groups": n, "quantile": self._value(name)}
+        _, scores, rows, n, followed = self.patterns[name]
+        line: dict[str, Any] = {"pattern": name, "rows": rows, "groups": n, "followed": followed}
+        line["quantile"] = self._value(name)
         if not self._guaranteed(name):
-            sure = float(self.rare == "infinite")
+            sure = float(np.isinf(line["quantile"]))
             return line | dict(at_least=sure, at_most=1.0, one_set_low=sure, one_set_high=1.0)
         k = int(np.ceil((n + 1) * self.level - 1e-9))
         low, high = scipy.stats.beta.ppf([0.05, 0.95], k, n + 1 - k)
@@ -187,6 +226,15 @@ class MondrianQuantiles:
                 "instead.",
                 stacklevel=5,
             )
+
+
+def _track(scores: np.ndarray, q: float, level: float, step: float) -> tuple[np.ndarray, float]:
+    """Quantile before each score, and after the last."""
+    used = np.empty(len(scores))
+    for t, score in enumerate(scores):
+        used[t] = q
+        q *= math.exp(step * ((score > q) - (1 - level)))
+    return used, q
 
 
 def conformal_quantile(scores: np.ndarray, level: float, family: np.ndarray | None = None) -> float:

@@ -9,7 +9,10 @@ from sure_pyro.data import every_mask, missing
 
 
 def covered(fitted, prediction, target):
-    found = fitted.predict(prediction)
+    return covered_by(fitted.predict(prediction), target)
+
+
+def covered_by(found, target):
     if isinstance(found, Intervals):
         y = target.reshape(found.lower.shape)
         return ((found.lower <= y) & (y <= found.upper)).all(1)
@@ -62,6 +65,22 @@ def test_new_groups_are_guaranteed_only_by_many_groups(worlds, task):
     same = sp.conformal(model, few, new_groups=False)
     assert same.predict(prediction).guaranteed.all()
     assert same.to_dict() == sp.conformal(model, validation).to_dict()
+
+
+@pytest.mark.parametrize("task", ["regression", "classification"])
+def test_following_covers_in_the_long_run_under_every_mask(worlds, task):
+    """800 rows a pattern, by the theorem for scores in [a, b]; a = b / 100 holds for the large."""
+    model, validation, new = worlds[task]
+    masked = every_mask(new)
+    fitted, prediction = sp.conformal(model, validation), model.predict(masked.batch)
+    found, after = fitted.follow(prediction, masked.batch, step=0.1)
+    hit = covered_by(found, masked.batch.target.numpy())
+    share = per_pattern(np.mean, hit, pattern=masked.pattern).value
+    np.testing.assert_allclose(share, 0.9, atol=(np.log(100) + 0.1) / (0.1 * 800))
+    again, _ = after.follow(prediction, masked.batch)
+    assert not np.array_equal(covered_by(again, masked.batch.target.numpy()), hit)
+    with pytest.raises(ValueError, match="no targets"):
+        fitted.follow(prediction, masked.batch.replace(target=None))
 
 
 def test_a_pattern_never_met_is_not_guaranteed(worlds):

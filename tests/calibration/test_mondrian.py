@@ -107,6 +107,41 @@ def test_too_few_groups_leave_the_quantile_of_rows_without_a_guarantee():
     assert np.isinf(infinite(np.array(["a"]))[0]).all()
 
 
+@given(
+    scores=arrays(float, st.integers(2, 80), elements=st.floats(0.01, 100)),
+    step=st.floats(0.01, 0.9),
+    cut=st.floats(0, 1),
+    name=st.sampled_from(["a", "new"]),
+)
+def test_quantiles_that_follow_cover_in_the_long_run_whatever_comes(scores, step, cut, name):
+    """The bound is a theorem: scores are the worst that can be thought of, and there is no luck."""
+    start = fit(np.linspace(0.01, 100, 50), np.full(50, "a"))
+    pattern, cut = np.full(len(scores), name), 1 + int(cut * (len(scores) - 2))
+    used, after = start.follow(scores, pattern, step)
+    missed = (scores > used).mean()
+    assert abs(missed - 0.1) <= (np.log(100 / 0.01) + step) / (step * len(scores)) + 1e-9
+    # Two parts are as good as one, and nothing looks ahead.
+    first, between = start.follow(scores[:cut], pattern[:cut], step)
+    rest, end = between.follow(scores[cut:], pattern[cut:], step)
+    np.testing.assert_array_equal(used, [*first, *rest])
+    assert end.patterns == after.patterns
+
+
+def test_a_step_by_hand():
+    start = fit(np.arange(1.0, 20.0), np.full(19, "a"))  # the quantile is 18
+    used, after = start.follow(np.array([20.0, 5.0, 30.0]), np.array(["a", "a", "new"]), 0.1)
+    np.testing.assert_allclose(used, [18, 18 * np.exp(0.09), 18])
+    assert after.patterns["a"].value == pytest.approx(18 * np.exp(0.09 - 0.01))
+    assert after.patterns["new"].value == pytest.approx(18 * np.exp(0.09))
+    assert after.guarantee()["followed"].tolist() == [2, 1]
+    assert after.guarantee()["at_least"].tolist() == [0, 0]
+    q, guaranteed = after(np.array(["a", "new"]))  # no warning: this is what was asked for
+    np.testing.assert_allclose(q, [18 * np.exp(0.08), 18 * np.exp(0.09)])
+    assert not guaranteed.any()
+    with pytest.raises(ValueError, match="`step` must lie strictly between 0 and 1; got 2.0"):
+        start.follow(np.ones(1), np.array(["a"]), 2.0)
+
+
 def test_the_guarantee_of_a_rare_pattern_says_nothing_or_everything():
     scores, pattern = np.arange(30.0), np.repeat(["a", "b"], [25, 5])
     pooled = fit(scores, pattern).guarantee().iloc[1]
