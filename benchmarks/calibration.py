@@ -11,7 +11,8 @@ mask that it can have. Nothing is tuned to the test part.
 the other is measured, which shows what the method does where nothing shifts.
 ``--rolling`` keeps the model and calibrates it anew as time goes on: two groups (weeks) of the test
 part at a time are measured, on what the four groups before them say, with an infinite prior: where
-the world drifts, that the model was right when it was trained is no argument. There "following" are conformal intervals that are never fitted again, and follow the outcomes row by row.
+the world drifts, that the model was right when it was trained is no argument. There "following"
+are conformal intervals that are fitted once, and follow the outcomes row by row.
 ``--exchangeable`` forgets groups and the author's test part and cuts all rows at random: held-out
 rows are then like test rows, as every promise of a calibration assumes.
 Results of a cell are kept beside its model; ``--again`` measures it once more.
@@ -172,7 +173,8 @@ def sizes(model: sp.SURE, stretches: Stretches, drift: bool) -> Iterator[dict]:
         masked, calibrated = every_mask(test), recalibrated(model, held_out, drift)
         p = calibrated.predict(masked.batch)
         cells = [observed(model, calibrated, masked)]
-        for new_groups in (False,) if held_out.group is None or drift else (True, False):
+        whole_groups = held_out.group is not None and not drift
+        for new_groups in {False, whole_groups}:
             cells.append(of_conformal(calibrated, held_out, p, masked, new_groups))
         if drift:
             following = following or sp.conformal(calibrated, held_out, new_groups=False)
