@@ -87,15 +87,15 @@ def conformal_latents(
     Parameters
     ----------
     model, validation, level, masks, rare, minimum_rows, new_groups, seed
-        As in `sure_pyro.conformal`; targets are not looked at. What `validation` has is hidden on
-        purpose, so it should have much.
+        As in `sure_pyro.conformal`, but that targets are not needed. What `validation` has is
+        hidden on purpose, so it should have much.
 
     Raises
     ------
     ValueError
         If nothing could be hidden on purpose, or an option is out of range.
     """
-    masked = held_out(validation, masks, seed)
+    masked = held_out(validation, masks, seed, targets=False)
     reconstruction = model.predict(masked.batch, "none", num_weights=0).reconstruction
     hidden = hidden_latents(model, masked, reconstruction)
     if not hidden:

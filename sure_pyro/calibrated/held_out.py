@@ -13,23 +13,24 @@ FEW_MODALITIES = 6
 """Up to here every row is put under every mask that it can have (63 of them)."""
 
 
-def held_out(validation: Batch, masks: str | None, seed: int) -> MaskedRows:
+def held_out(validation: Batch, masks: str | None, seed: int, targets: bool = True) -> MaskedRows:
     """Put held-out rows under masks.
 
     Parameters
     ----------
     validation : Batch
-        With targets.
     masks : {"every", "random", "recorded"}, optional
         Every row under every mask that it can have; under one random mask of every size; or as it
         was recorded. None: ``"every"`` up to 6 modalities, else ``"random"``.
+    targets : bool
+        Whether they are needed.
 
     Raises
     ------
     ValueError
-        If there are no targets, or `masks` is none of the choices.
+        If there are no targets where they are needed, or `masks` is none of the choices.
     """
-    if validation.target is None:
+    if targets and validation.target is None:
         raise ValueError("`validation` has no targets: there is nothing to calibrate on.")
     if masks is None:
         masks = "every" if len(validation.modalities) <= FEW_MODALITIES else "random"
