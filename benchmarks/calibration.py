@@ -12,7 +12,7 @@ the other is measured, which shows what the method does where nothing shifts.
 ``--rolling`` keeps the model and calibrates it anew as time goes on: two groups (weeks) of the test
 part at a time are measured, on what the four groups before them say, with an infinite prior: where
 the world drifts, that the model was right when it was trained is no argument. There "following"
-are conformal intervals that are fitted once, and follow the outcomes row by row.
+are conformal intervals of the first calibration, which follow the outcomes row by row.
 ``--exchangeable`` forgets groups and the author's test part and cuts all rows at random: held-out
 rows are then like test rows, as every promise of a calibration assumes.
 Results of a cell are kept beside its model; ``--again`` measures it once more.
@@ -65,11 +65,16 @@ def parts(data: sp.Batch, seed: int, cut: str) -> tuple[sp.Batch, sp.Batch, sp.B
     return data.split(seed=seed)
 
 
-def rolling(validation: sp.Batch, test: sp.Batch) -> Stretches:
-    """Two groups of the test part at a time, each with the four groups that came before it."""
-    if validation.group is None or test.group is None:
-        raise SystemExit("`--rolling` needs a `group` for every row, numbered in order of time.")
-    rows = sp.Batch.cat([validation, test])
+def rolling(data: sp.Batch, validation: sp.Batch, test: sp.Batch) -> Stretches:
+    """Two groups of the test part at a time, each with the four groups that came before it.
+
+    Rows in the order of the file, which must be that of time.
+    """
+    if data.group is None or (data.group.diff() < 0).any():
+        raise SystemExit(
+            "`--rolling` needs rows in order of time, and a `group` that rises with it."
+        )
+    rows = data[torch.isin(data.group, torch.cat([validation.group, test.group]))]
     groups, stretches = rows.group.unique(), []
     for now in test.group.unique().split(2):
         before = groups[groups < now[0]][-4:]
@@ -127,7 +132,7 @@ def of_conformal(
     model: sp.SURE, held_out: sp.Batch, p: sp.Prediction, masked: MaskedRows, new_groups: bool
 ) -> Found:
     """Whether intervals hold the target or sets the class, and intervals the hidden latents."""
-    part = "conformal" if new_groups or held_out.group is None else "conformal by rows"
+    part = "conformal by groups" if new_groups else "conformal by rows"
     found = sp.conformal(model, held_out, new_groups=new_groups).predict(p)
     yield from of_answers(f"{part}, output", found, masked)
     latents = sp.conformal_latents(model, held_out, new_groups=new_groups).predict(p)
@@ -168,7 +173,7 @@ def recalibrated(model: sp.SURE, held_out: sp.Batch, drift: bool) -> sp.Calibrat
 
 def sizes(model: sp.SURE, stretches: Stretches, drift: bool) -> Iterator[dict]:
     """Every size of every pattern over all stretches of test rows."""
-    found, following = defaultdict(list), None
+    found, first, following = defaultdict(list), None, None
     for held_out, test in stretches:
         masked, calibrated = every_mask(test), recalibrated(model, held_out, drift)
         p = calibrated.predict(masked.batch)
@@ -177,8 +182,9 @@ def sizes(model: sp.SURE, stretches: Stretches, drift: bool) -> Iterator[dict]:
         for new_groups in {False, whole_groups}:
             cells.append(of_conformal(calibrated, held_out, p, masked, new_groups))
         if drift:
-            following = following or sp.conformal(calibrated, held_out, new_groups=False)
-            given, following = following.follow(p, masked.batch)
+            first = first or calibrated
+            following = following or sp.conformal(first, held_out, new_groups=False)
+            given, following = following.follow(first.predict(masked.batch), masked.batch)
             cells.append(of_answers("following, output", given, masked))
         pattern, unit = masked.pattern, masked.unit
         for cell, where, arrays in chain(*cells):
@@ -259,12 +265,13 @@ def cell(source: str, seed: int, options) -> tuple[pd.DataFrame, pd.DataFrame]:
     files = [where / f"{options.how}{table}.csv" for table in ("sizes", "deferral")]
     wanted = [options.again or not file.exists() for file in files]
     if any(wanted):
-        train, validation, test = parts(load(source), seed, options.cut)
+        data = load(source)
+        train, validation, test = parts(data, seed, options.cut)
         model = fitted(train, validation, options.objective, seed, where)
         if options.how == "within":
             validation, test = validation.split((0.5, 0.5), seed=seed)
-        stretches = rolling(validation, test) if options.how == "rolling" else [(validation, test)]
         drift = options.how == "rolling"
+        stretches = rolling(data, validation, test) if drift else [(validation, test)]
         for file, rows, again in zip(files, (sizes, deferral), wanted, strict=True):
             if again:
                 pd.DataFrame(rows(model, stretches, drift)).to_csv(file, index=False)

@@ -4,13 +4,13 @@ The normaliser is the propagated standard deviation (regression), the score 1 - 
 quantiles are those of `sure_pyro.calibration.ConformalIntervals` and `ConformalSets`. Every
 held-out row is put under every mask that it can have, so each pattern is calibrated on all rows
 that can show it; within a pattern no row occurs twice, and the guarantee is the usual one. Where
-rows come in groups, it is one for rows of new groups, and groups are what it counts.
+rows come in groups, it is one for a row of a new group, every group counting the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -18,12 +18,14 @@ import pandas as pd
 
 from sure_pyro.calibrated.arrays import as_float64
 from sure_pyro.calibrated.held_out import families, held_out
-from sure_pyro.calibrated.road import check_road, check_took, pattern_in, target_in
+from sure_pyro.calibrated.model import CalibratedPrediction
+from sure_pyro.calibrated.road import check_kind, check_road, check_took, pattern_in, target_in
 from sure_pyro.calibration import (
     ConformalIntervals,
     ConformalSets,
     Intervals,
     Sets,
+    check,
 )
 from sure_pyro.calibration.conformal import Rare
 from sure_pyro.calibration.files import Stored
@@ -44,32 +46,36 @@ class Conformal(Stored):
     fitted : ConformalIntervals or ConformalSets
     road : {"taylor", "sampling", "none"}
         Whose means and variances, or probabilities, are used.
+    calibrated : bool
+        Whether they are those of a calibrated model.
     """
 
     fitted: ConformalIntervals | ConformalSets
     road: str
+    calibrated: bool
 
     def predict(self, prediction: Prediction) -> Intervals | Sets:
         """Give an interval (B, C) in units of the target, or a set of classes, for each row.
 
-        `guaranteed` (B,) is False where the row's pattern was rare or never met.
+        `guaranteed` (B,) is False where the row's pattern was rare or never met, had too few
+        groups, or has followed outcomes.
 
         Raises
         ------
         ValueError
-            If the prediction did not take the road of the fit.
+            If the prediction did not take the road of the fit, or one is calibrated and one not.
         """
-        check_took(prediction, self.road)
-        pattern = pattern_in(prediction)
-        if isinstance(self.fitted, ConformalSets):
-            return self.fitted.predict(as_float64(prediction.probabilities[self.road]), pattern)
-        moments = prediction.moments[self.road]
-        return self.fitted.predict(as_float64(moments.mean), as_float64(moments.variance), pattern)
+        self._check(prediction)
+        fitted: Any = self.fitted  # sets and intervals take what their own road says
+        return fitted.predict(*_said(prediction, self.road), pattern_in(prediction))
 
     def follow(
         self, prediction: Prediction, batch: Batch, step: float = 0.05
     ) -> tuple[Intervals | Sets, Conformal]:
         """Go through rows in order of time, each with what the outcomes before it have taught.
+
+        For outcomes that become known row by row. Where those of a day come together, take
+        `predict` for the day, and then what `follow` gives for the next.
 
         Parameters
         ----------
@@ -83,27 +89,26 @@ class Conformal(Stored):
         Returns
         -------
         Intervals or Sets
-            Of each row, from the rows of its pattern before it: nothing looks ahead. Whatever
-            drifts, they cover at the level within every pattern in the long run.
+            Of each row, from the rows of its pattern before it. In whatever order outcomes come,
+            they cover at the level within every pattern in the long run.
         Conformal
             As it stands after the last row: `predict` with it, or follow on.
 
         Raises
         ------
         ValueError
-            If the prediction did not take the road of the fit, or is of another batch.
+            As `predict`, or if the prediction is of another batch.
         """
+        self._check(prediction)
+        y = _outcome(prediction, batch)
+        said, pattern = _said(prediction, self.road), pattern_in(prediction)
+        fitted: Any = self.fitted
+        found, after = fitted.follow(*said, y, pattern, step)
+        return found, replace(self, fitted=after)
+
+    def _check(self, prediction: Prediction) -> None:
         check_took(prediction, self.road)
-        pattern, y = pattern_in(prediction), target_in(prediction, batch)
-        if isinstance(self.fitted, ConformalSets):
-            p = as_float64(prediction.probabilities[self.road])
-            sets, after = self.fitted.follow(p, y, pattern, step)
-            return sets, Conformal(after, self.road)
-        moments = prediction.moments[self.road]
-        mean, variance = as_float64(moments.mean), as_float64(moments.variance)
-        y = y.reshape(mean.shape).astype(np.float64)
-        intervals, followed = self.fitted.follow(mean, variance, y, pattern, step)
-        return intervals, Conformal(followed, self.road)
+        check_kind(prediction, self.calibrated)
 
     def guarantee(self) -> pd.DataFrame:
         """State the coverage of each pattern with its finite-sample slack.
@@ -115,12 +120,19 @@ class Conformal(Stored):
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain lists, strings and numbers, ready for JSON."""
-        return {"type": "Conformal", "road": self.road, "fitted": self.fitted.to_dict()}
+        return {
+            "type": "Conformal",
+            "road": self.road,
+            "calibrated": self.calibrated,
+            "fitted": self.fitted.to_dict(),
+        }
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Conformal:
         """Rebuild what `to_dict` gave; the numbers are the same to the last bit."""
-        return cls(KINDS[state["fitted"]["type"]].from_dict(state["fitted"]), state["road"])
+        check.type_of_state(state, "Conformal")
+        fitted = KINDS[state["fitted"]["type"]].from_dict(state["fitted"])
+        return cls(fitted, state["road"], state["calibrated"])
 
 
 def conformal(
@@ -159,9 +171,10 @@ def conformal(
         By default what a finite quantile needs: 9 at level 0.9, 19 at 0.95.
     new_groups : bool
         Whether rows to come are of other groups (subjects, weeks) than those of `validation`, if it
-        has groups. Then the guarantee rests on whole groups, and needs as many as `minimum_rows`
-        says of rows; with fewer there is a warning, and ``guaranteed = False``. Pass False where
-        rows to come are of these same groups.
+        has groups. Then the guarantee is one for a row of a new group, every group counting the
+        same however many rows it has, and needs as many groups as `minimum_rows` says of rows; with
+        fewer there is a warning, and ``guaranteed = False``. Pass False where rows to come are of
+        these same groups.
     num_samples, seed : int
         Of the sampling road, and of random masks.
 
@@ -173,15 +186,33 @@ def conformal(
     if model.initialized and model.head.task == "multilabel":
         raise ValueError("Conformal sets are for classes and regression, not for several labels.")
     masked = held_out(validation, masks, seed)
-    batch = masked.batch
     options = {"num_samples": num_samples, "seed": seed} if propagate == "sampling" else {}
-    prediction = model.predict(batch, check_road(propagate), **options)
-    pattern, y = pattern_in(prediction), target_in(prediction, batch)
-    rest = (level, cast(Rare, rare), minimum_rows, masked.row, families(masked, new_groups))
+    prediction = model.predict(masked.batch, check_road(propagate), **options)
+    kind: Any = ConformalSets if prediction.task == "classification" else ConformalIntervals
+    fitted = kind.fit(
+        *_said(prediction, propagate),
+        _outcome(prediction, masked.batch),
+        pattern_in(prediction),
+        level,
+        cast(Rare, rare),
+        minimum_rows,
+        row=masked.row,
+        groups=families(masked, new_groups),
+    )
+    return Conformal(fitted, propagate, isinstance(prediction, CalibratedPrediction))
+
+
+def _said(prediction: Prediction, road: str) -> list[Any]:
+    """Probabilities (B, C) of classes; mean and variance, each (B, C), for regression."""
     if prediction.task == "classification":
-        p = as_float64(prediction.probabilities[propagate])
-        return Conformal(ConformalSets.fit(p, y, pattern, *rest), propagate)
-    moments = prediction.moments[propagate]
-    mean, variance = as_float64(moments.mean), as_float64(moments.variance)
-    y = y.reshape(mean.shape).astype(np.float64)
-    return Conformal(ConformalIntervals.fit(mean, variance, y, pattern, *rest), propagate)
+        return [as_float64(prediction.probabilities[road])]
+    moments = prediction.moments[road]
+    return [as_float64(moments.mean), as_float64(moments.variance)]
+
+
+def _outcome(prediction: Prediction, batch: Batch) -> Any:
+    """Classes (B,), or values (B, C)."""
+    y = target_in(prediction, batch)
+    if prediction.task == "classification":
+        return y
+    return y.reshape(len(y), -1).astype(np.float64)

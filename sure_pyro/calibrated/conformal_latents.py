@@ -1,8 +1,9 @@
 """Conformal intervals for what is missing: around each entry of a reconstructed latent.
 
 The score of an entry is its error over its reconstructed standard deviation. Entries of a row err
-together, so rows (or groups of rows) are what the guarantee counts, and it is one for the share of
-a row's entries that are covered, on average over new rows of the same mask pattern.
+together, so rows (or groups of rows) are what the guarantee counts. It is one for the share of a
+new row's entries that are covered, on average, under the same mask pattern; with groups, for the
+share of a new group's entries.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import pandas as pd
 from sure_pyro.calibrated.arrays import as_float64
 from sure_pyro.calibrated.held_out import families, held_out
 from sure_pyro.calibrated.hidden import Hidden, hidden_latents
-from sure_pyro.calibrated.road import pattern_in
-from sure_pyro.calibration import ConformalIntervals, Intervals
+from sure_pyro.calibrated.model import CalibratedPrediction
+from sure_pyro.calibrated.road import check_kind, pattern_in
+from sure_pyro.calibration import ConformalIntervals, Intervals, check
 from sure_pyro.calibration.conformal import Rare
 from sure_pyro.calibration.files import Stored
 from sure_pyro.data import Batch
@@ -33,16 +35,25 @@ class ConformalLatents(Stored):
     ----------
     fitted : dict of ConformalIntervals
         By target modality; one that was never hidden on purpose has none.
+    calibrated : bool
+        Whether the reconstructions are those of a calibrated model.
     """
 
     fitted: Mapping[str, ConformalIntervals]
+    calibrated: bool
 
     def predict(self, prediction: Prediction) -> dict[str, Intervals]:
         """Give the intervals of each modality: bounds (B, L, D), in standard deviations of it.
 
         Rows that have the modality have no interval: their bounds are NaN, their `guaranteed`
         False.
+
+        Raises
+        ------
+        ValueError
+            If the fit was on a calibrated model and this is none, or the reverse.
         """
+        check_kind(prediction, self.calibrated)
         lacking = ~prediction.available.cpu().numpy()
         pattern = pattern_in(prediction)
         return {
@@ -63,12 +74,14 @@ class ConformalLatents(Stored):
     def to_dict(self) -> dict[str, Any]:
         """Give plain lists, strings and numbers, ready for JSON."""
         fitted = {name: f.to_dict() for name, f in self.fitted.items()}
-        return {"type": "ConformalLatents", "fitted": fitted}
+        return {"type": "ConformalLatents", "calibrated": self.calibrated, "fitted": fitted}
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> ConformalLatents:
         """Rebuild what `to_dict` gave; the numbers are the same to the last bit."""
-        return cls({name: ConformalIntervals.from_dict(f) for name, f in state["fitted"].items()})
+        check.type_of_state(state, "ConformalLatents")
+        fitted = {name: ConformalIntervals.from_dict(f) for name, f in state["fitted"].items()}
+        return cls(fitted, state["calibrated"])
 
 
 def conformal_latents(
@@ -96,25 +109,26 @@ def conformal_latents(
         If nothing could be hidden on purpose, or an option is out of range.
     """
     masked = held_out(validation, masks, seed, targets=False)
-    reconstruction = model.predict(masked.batch, "none", num_weights=0).reconstruction
-    hidden = hidden_latents(model, masked, reconstruction)
+    prediction = model.predict(masked.batch, "none", num_weights=0)
+    hidden = hidden_latents(model, masked, prediction.reconstruction)
     if not hidden:
         raise ValueError(
             "No latent of `validation` was hidden on purpose, so nothing tells how far "
             "reconstructions err: its rows need two modalities or more, and masks other than "
             "`masks='recorded'`."
         )
-    family = families(masked, new_groups)
+    family, pattern = families(masked, new_groups), masked.pattern
 
     def fit(h: Hidden) -> ConformalIntervals:
         known = np.ones(h.loc.shape, dtype=bool) if h.known is None else h.known
         of = np.broadcast_to(h.where[:, None], known.shape)[known]  # the masked row of each entry
-        arrays = (h.loc[known], np.square(h.sigma[known]), h.truth[known], masked.pattern[of])
+        arrays = (h.loc[known], np.square(h.sigma[known]), h.truth[known], pattern[of])
         return ConformalIntervals.fit(
             *arrays, level, cast(Rare, rare), minimum_rows, row=masked.row[of], groups=family[of]
         )
 
-    return ConformalLatents({name: fit(h) for name, h in hidden.items()})
+    fitted = {name: fit(h) for name, h in hidden.items()}
+    return ConformalLatents(fitted, isinstance(prediction, CalibratedPrediction))
 
 
 def _intervals(

@@ -16,10 +16,11 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from sure_pyro.calibrated.doubt import Tolerance, check_score, check_tolerance, doubt, loss
-from sure_pyro.calibrated.held_out import held_out, one_row_each
+from sure_pyro.calibrated.held_out import groups_of, held_out, one_row_each
 from sure_pyro.calibrated.road import check_road, check_took, pattern_in, target_in
-from sure_pyro.calibration import Decisions, DeferralReport, DeferralThresholds
+from sure_pyro.calibration import Decisions, DeferralReport, DeferralThresholds, check
 from sure_pyro.calibration.files import Stored
+from sure_pyro.calibration.risk_control import rows_needed
 from sure_pyro.data import Batch, one_mask_each
 from sure_pyro.models import SURE, Prediction
 
@@ -95,7 +96,8 @@ class DeferralPolicy(Stored):
         new_groups : bool
             Whether rows to come are of other groups (subjects, weeks) than those of `validation`,
             if it has groups. Then `max_risk` is promised from one random row of each, which are as
-            independent as the groups, and needs many groups. A budget uses all rows in any case.
+            independent as the groups: it needs many groups, and each counts the same, however many
+            rows it has. A budget uses all rows in any case.
         num_samples, seed : int
             Of the sampling road, of random masks and rows, and of the halves of
             ``scope="overall"``.
@@ -108,6 +110,7 @@ class DeferralPolicy(Stored):
         """
         if max_risk is not None and new_groups:
             validation = one_row_each(validation, seed)
+            _warn_of_few_groups(validation, max_risk, delta)
         masked = held_out(validation, masks, seed)
         options = {"num_samples": num_samples, "seed": seed} if propagate == "sampling" else {}
         policy: dict[str, Any] = {"max_risk": max_risk, "budget": budget, "delta": delta}
@@ -119,7 +122,7 @@ class DeferralPolicy(Stored):
             tolerated = check_tolerance(tolerance, prediction.task, len(prediction.outputs))
             return _rows(prediction, batch, propagate, tolerated, score)
 
-        groups = _groups(validation)
+        groups = groups_of(validation)
         within = overall = (rows(masked.batch), groups[masked.row])
         if max_risk is not None and masks != "recorded":
             # A promise over all patterns needs rows that are independent of each other: each once.
@@ -198,11 +201,15 @@ class DeferralPolicy(Stored):
         return cls(own, static, state["road"], tolerance, state["score"])
 
 
-def _groups(validation: Batch) -> np.ndarray:
-    """What hangs together: the groups of the data, else every row with itself."""
-    if validation.group is None:
-        return np.arange(len(validation))
-    return validation.group.cpu().numpy()
+def _warn_of_few_groups(validation: Batch, max_risk: float, delta: float) -> None:
+    """Tell why everything will be deferred."""
+    needed = rows_needed(max_risk, delta)
+    if validation.group is not None and len(validation) < needed:
+        check.warn_caller(
+            f"`validation` has {len(validation)} groups. To promise rows of new groups a risk of "
+            f"{max_risk} takes at least {needed}, so every case is deferred. Hold out more groups, "
+            "or pass `new_groups=False` if rows to come are of these same groups.",
+        )
 
 
 def _rows(

@@ -53,10 +53,14 @@ def one_row_each(validation: Batch, seed: int) -> Batch:
     return validation[torch.from_numpy(np.sort(order[first]))]
 
 
+def groups_of(batch: Batch) -> Int[np.ndarray, " B"]:
+    """Which rows err together: those of a group; where there are no groups, each with itself."""
+    return np.arange(len(batch)) if batch.group is None else batch.group.cpu().numpy()
+
+
 def families(masked: MaskedRows, new_groups: bool = True) -> Int[np.ndarray, " N"]:
-    """Which masked rows err together: those of a group, or else the blocks of a row.
+    """Which rows under masks err together: those of a group, or at least those that are one row.
 
     With `new_groups` false, rows to come are of the groups that are here, and each is by itself.
     """
-    group = masked.complete.group
-    return masked.row if group is None or not new_groups else group.cpu().numpy()[masked.row]
+    return groups_of(masked.complete)[masked.row] if new_groups else masked.row

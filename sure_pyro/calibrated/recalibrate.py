@@ -8,7 +8,6 @@ outputs. What each map is, and how rare patterns borrow from the others, is told
 
 from __future__ import annotations
 
-import warnings
 from typing import cast, get_args
 
 import numpy as np
@@ -25,6 +24,7 @@ from sure_pyro.calibrated.maps import (
     VarianceKind,
 )
 from sure_pyro.calibrated.model import CalibratedSURE, Calibration
+from sure_pyro.calibration import check
 from sure_pyro.calibration.shrinkage import PRIOR_SCALE
 from sure_pyro.data import Batch, MaskedRows
 from sure_pyro.models import SURE, Prediction
@@ -123,11 +123,10 @@ def _groups(validation: Batch, masked: MaskedRows, prior_scale: float) -> np.nda
     if validation.group is None or len(validation.group.unique()) > 1:
         return families(masked)
     if np.isfinite(prior_scale):
-        warnings.warn(
+        check.warn_caller(
             "All rows of `validation` are of one group, and one group can not tell how much groups "
             "differ: no overall factor is changed. Hold out more groups, or pass "
             "`prior_scale=np.inf` to believe this one.",
-            stacklevel=3,
         )
     return np.zeros_like(masked.row)
 

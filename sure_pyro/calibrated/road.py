@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Shaped
 from torch import Tensor
 
+from sure_pyro.calibrated.model import CalibratedPrediction
 from sure_pyro.calibration import mask_pattern
 from sure_pyro.data import Batch
 from sure_pyro.models import Prediction
@@ -26,6 +27,16 @@ def check_took(prediction: Prediction, road: str) -> None:
         raise ValueError(
             f"The fit is of the road {road!r}; this prediction took {list(prediction.roads)}. Use "
             f"`model.predict(batch, propagate={road!r})`."
+        )
+
+
+def check_kind(prediction: Prediction, calibrated: bool) -> None:
+    """Refuse the prediction of a calibrated model for a fit on another one, or the reverse."""
+    if isinstance(prediction, CalibratedPrediction) != calibrated:
+        kinds = ("a model as it was fitted", "a calibrated model")
+        raise ValueError(
+            f"The fit is on predictions of {kinds[calibrated]}; this is one of "
+            f"{kinds[not calibrated]}, whose sizes differ. Predict with the model of the fit."
         )
 
 

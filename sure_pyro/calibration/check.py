@@ -6,10 +6,23 @@ digits in float32, and these arrays are small.
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
+INSIDE = ("sure_pyro", "jaxtyping", "beartype")
+"""Packages whose frames no warning is about: this one, and what checks its shapes in the tests."""
+
+
+def warn_caller(message: str) -> None:
+    """Warn about the line outside this package that led here."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_globals["__name__"].partition(".")[0] in INSIDE:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, stacklevel=level)
 
 
 def numbers(name: str, value: Any, ndim: tuple[int, ...] = (1,)) -> np.ndarray:
@@ -69,7 +82,7 @@ def keys(name: str, value: Any, rows: int) -> np.ndarray:
     return array.astype(str) if array.dtype.kind in "SO" else array
 
 
-def families(row: Any, groups: Any, rows: int) -> tuple[np.ndarray, np.ndarray]:
+def rows_and_groups(row: Any, groups: Any, rows: int) -> tuple[np.ndarray, np.ndarray]:
     """Check which entries are one row, by default none, and which rows err together: likewise."""
     row = np.arange(rows) if row is None else keys("row", row, rows)
     return row, row if groups is None else keys("groups", groups, rows)

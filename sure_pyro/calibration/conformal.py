@@ -6,8 +6,9 @@ rows of the same pattern (Lei et al. 2018; Papadopoulos et al. 2008). Sets: the 
 :math:`1 - p_y`, and the set holds every class with :math:`p_c \ge 1 - q` (Sadinle et al. 2019).
 
 The guarantee needs exchangeable rows: calibration rows that were not trained on, and from the same
-source as the new ones. New subjects need whole `groups` in its place, ten of them and more; another
-season breaks it, and nothing here can see that.
+source as the new ones. Where new rows are of new subjects, it is subjects that must be
+exchangeable: pass them as `groups`, at least nine for a level of 0.9. Another season breaks it, and
+nothing here can see that.
 
 Written here in a few lines, because `crepes` 0.9 gives an interval of width zero, silently, to a
 pattern that it never saw.
@@ -35,7 +36,8 @@ Rare = Literal["pooled", "infinite"]
 class Intervals:
     """Conformal intervals: `lower` and `upper` like the mean, in its units.
 
-    `guaranteed` (N,) is False where the row's pattern was rare and the pooled quantile stands in.
+    `guaranteed` (N,) is False where the finite-sample guarantee does not hold within the row's
+    pattern: it was rare, had too few groups, or has followed outcomes since.
     """
 
     lower: Float[np.ndarray, " ..."]
@@ -48,7 +50,7 @@ class Sets:
     """Conformal sets of classes: `contains` bool (N, C); a set may be empty.
 
     An empty set says that no class is as probable as right classes usually are. `guaranteed` (N,)
-    is False where the row's pattern was rare and the pooled quantile stands in.
+    as in `Intervals`.
     """
 
     contains: Bool[np.ndarray, "N C"]
@@ -90,13 +92,14 @@ class ConformalIntervals:
             Wanted coverage.
         rare : {"pooled", "infinite"}
             A pattern that was never seen, or in fewer than `minimum_rows` rows, gets the quantile
-            of all rows with a warning and ``guaranteed = False``, or an infinite interval.
+            of all rows with a warning and ``guaranteed = False``, or an infinite interval. One with
+            too few groups gets the quantile of its rows, or an infinite interval, likewise.
         minimum_rows : int, optional
-            By default what a finite quantile needs: 9 at level 0.9, 19 at 0.95.
+            Of rows, and of groups. By default what a finite quantile needs: 9 at level 0.9, 19 at
+            0.95.
         row, groups : ndarray of str or int, shape (N,), optional
-            Which entries belong to one row (entries of a latent), and which rows err together. New
-            rows are then taken to come from new groups. Too few of them, 8 at level 0.9, guarantee
-            nothing.
+            Which entries belong to one row (entries of a latent), and which rows err together. The
+            guarantee is then one for a row of a new group, every group counting the same.
 
         Raises
         ------
@@ -138,16 +141,16 @@ class ConformalIntervals:
         Returns
         -------
         Intervals
-            Of each row, from the rows before it: nothing looks ahead. In the long run they cover
-            at the level within every pattern, whatever drifts; `guaranteed` is about exchangeable
-            rows and so False.
+            Of each row, from the rows before it. In whatever order errors come, they cover at the
+            level within every pattern in the long run, if errors stay between two positive bounds
+            (in standard deviations). An infinite interval stays infinite.
         ConformalIntervals
             As it stands after the last row.
         """
         scores = _normalised_error(mean, variance, target)
         pattern = check.keys("pattern", pattern, len(scores))
         q, after = self.quantiles.follow(scores, pattern, step)
-        mu, s2 = check.alike({"mean": mean, "variance": variance}, ndim=(1, 2))
+        mu, s2 = (np.asarray(x, dtype=np.float64) for x in (mean, variance))
         return _intervals(mu, s2, q, np.zeros(len(q), dtype=bool)), ConformalIntervals(after)
 
     def guarantee(self) -> pd.DataFrame:

@@ -13,23 +13,25 @@ Where scores come in families (recordings of one person, entries of one latent),
 is exchangeable: n counts them, each shares a weight of one among its scores, and the quantile is
 the smallest score with a weight of at least (n + 1) level at or below it. The lower bound then
 holds for a score of a NEW family, the upper one with 2 / (n + 1) (Lee, Barber and Willett 2023,
-arXiv 2306.06342; Angelopoulos et al. 2022, arXiv 2208.02814).
+arXiv 2306.06342; Angelopoulos et al. 2022, arXiv 2208.02814). Every family counts the same, however
+many scores it has. What ONE calibration set covers then depends on how scores of a family go
+together, and no range is given.
 
 Where the world drifts nothing is exchangeable, but outcomes become known, and the quantile can
 follow them. After the score s_t of a pattern met its quantile q_t,
 
 .. math:: \log q_{t+1} = \log q_t + \eta\,\bigl(1[s_t > q_t] - (1 - \text{level})\bigr)
 
-Summed up: whatever comes, the share covered after T rows is within (log(b / a) + eta) / (eta T) of
-the level, if the scores and the first quantile lie in [a, b] (Gibbs and Candes 2021, arXiv
-2106.00170; on the scores themselves Angelopoulos, Candes and Tibshirani 2023, arXiv 2307.16895).
-On the log scale the step has no unit.
+Summed up: in whatever order they come, the share covered after T rows is within
+(log(b / a) + eta) / (eta T) of the level, if the scores and the first quantile lie in [a, b], a > 0
+(Gibbs and Candes 2021, arXiv 2106.00170; on the scores themselves Angelopoulos, Candes and
+Tibshirani 2023, arXiv 2307.16895). On the log scale the step has no unit. Scores below `SMALLEST`
+count as that, so that a quantile of zero can rise again.
 """
 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -45,9 +47,21 @@ from sure_pyro.calibration.recalibration import Pattern
 if TYPE_CHECKING:
     import pandas as pd
 
+SMALLEST = 1e-6
+"""Of a quantile that follows; in standard deviations, or in probability."""
+
 
 class Quantile(NamedTuple):
-    """Quantile of one pattern, the scores, rows and groups of its fit, and rows followed since."""
+    """Quantile of one pattern, in units of the scores, and how much it rests on.
+
+    Parameters
+    ----------
+    value : float
+    scores, rows, groups : int
+        How many were in the fit.
+    followed : int
+        Rows whose outcomes it has followed since.
+    """
 
     value: float
     scores: int
@@ -65,11 +79,13 @@ class MondrianQuantiles:
     level : float
         Wanted coverage.
     rare : {"pooled", "infinite"}
-        What a pattern gets that was never seen or has fewer than `minimum_rows` rows.
+        What a pattern gets that was never seen or has fewer than `minimum_rows` rows: the pooled
+        quantile, or infinity. One with rows enough and too few groups gets the quantile of its
+        rows as if these were independent, or infinity.
     minimum_rows : int
-        At least the rows that a finite quantile needs: ``(n + 1) level <= n``.
+        Also of groups; at least what a finite quantile needs: ``(n + 1) level <= n``.
     pooled : float
-        Quantile of all calibration rows together.
+        Quantile over all patterns; a row under several masks counts once.
     patterns : dict of Quantile
     """
 
@@ -97,13 +113,12 @@ class MondrianQuantiles:
         """
         check.fraction("level", level)
         check.choice("rare", rare, ("pooled", "infinite"))
-        needed = rows_needed(level)
-        minimum = needed if minimum_rows is None else max(minimum_rows, needed)
-        row, groups = check.families(row, groups, len(scores))
+        minimum = max(minimum_rows or 0, rows_needed(level))
+        row, groups = check.rows_and_groups(row, groups, len(scores))
         own = {}
         for name, k in rows_by_pattern(check.keys("pattern", pattern, len(scores))):
             num_rows, num_groups = len(np.unique(row[k])), len(np.unique(groups[k]))
-            family = row if num_groups < needed else groups
+            family = row if num_groups < minimum else groups
             q = conformal_quantile(scores[k], level, family[k])
             own[name] = Quantile(q, len(k), num_rows, num_groups)
         return cls(level, rare, minimum, conformal_quantile(scores, level, row), own)
@@ -114,14 +129,14 @@ class MondrianQuantiles:
         """Quantile of each row, and whether it is guaranteed within the row's pattern."""
         pattern = check.known_kind("pattern", pattern, len(pattern), self.patterns)
         quantile = np.empty(len(pattern))
-        guaranteed, told = np.zeros((2, len(pattern)), dtype=bool)
+        guaranteed, expected = np.zeros((2, len(pattern)), dtype=bool)
         for name, k in rows_by_pattern(pattern):
             quantile[k] = self._value(name)
             # An infinite interval covers whatever comes: useless, and true.
             guaranteed[k] = self._guaranteed(name) or np.isinf(quantile[k]).all()
-            told[k] = guaranteed[k] | self._follows(name)
-        if not told.all():
-            self._warn(pattern[~told])
+            expected[k] = guaranteed[k] | self._follows(name)
+        if not expected.all():
+            self._warn(pattern[~expected])
         return quantile, guaranteed
 
     def _rare(self, name: Pattern) -> bool:
@@ -133,7 +148,7 @@ class MondrianQuantiles:
     def _guaranteed(self, name: Pattern) -> bool:
         if self._rare(name) or self._follows(name):
             return False
-        return self.patterns[name].groups >= rows_needed(self.level)
+        return self.patterns[name].groups >= self.minimum_rows
 
     def _value(self, name: Pattern) -> float:
         if self._guaranteed(name) or self._follows(name):
@@ -162,8 +177,9 @@ class MondrianQuantiles:
         """State the guarantee of each pattern with its finite-sample slack.
 
         ``at_least`` and ``at_most`` bound the coverage averaged over calibration sets;
-        ``one_set_low`` to ``one_set_high`` holds the coverage of nine calibration sets in ten. A
-        pattern that has followed outcomes promises the long run, and nothing here.
+        ``one_set_low`` to ``one_set_high`` holds the coverage of nine calibration sets in ten; NaN
+        where families have several scores. A pattern that has followed outcomes promises the long
+        run, and nothing here.
         """
         import pandas as pd
 
@@ -202,30 +218,35 @@ class MondrianQuantiles:
             sure = float(np.isinf(line["quantile"]))
             return line | dict(at_least=sure, at_most=1.0, one_set_low=sure, one_set_high=1.0)
         k = int(np.ceil((n + 1) * self.level - 1e-9))
-        low, high = scipy.stats.beta.ppf([0.05, 0.95], k, n + 1 - k)
-        slack = (1 if scores == n else 2) / (n + 1)
+        alone = scores == n
+        beta = scipy.stats.beta.ppf([0.05, 0.95], k, n + 1 - k)
+        low, high = beta if alone else (np.nan, np.nan)
+        slack = (1 if alone else 2) / (n + 1)
         bounds = {"at_least": self.level, "at_most": min(self.level + slack, 1.0)}
         return line | bounds | {"one_set_low": low, "one_set_high": high}
 
     def _warn(self, patterns: np.ndarray) -> None:
-        for told in (True, False):
-            names = [p for p in np.unique(patterns).tolist() if self._rare(p) == told]
-            if not names:
-                continue
-            counts = [(patterns == p).sum() for p in names[:5]]
-            listed = ", ".join(f"{p} ({n} rows)" for p, n in zip(names, counts, strict=False))
-            why = (
-                f"fewer than {self.minimum_rows} calibration rows and get the pooled quantile"
-                if told
-                else f"fewer than {rows_needed(self.level)} calibration groups and get the "
-                "quantile of their rows, as if these were independent"
-            )
-            warnings.warn(
-                f"{len(names)} mask patterns have {why}, without a guarantee of their own: "
-                f'{listed}. Use `rare="infinite"` to get infinite intervals and full sets there '
-                "instead.",
-                stacklevel=5,
-            )
+        names = np.unique(patterns).tolist()
+        self._warn_of(
+            [p for p in names if self._rare(p)],
+            patterns,
+            f"fewer than {self.minimum_rows} calibration rows and get the pooled quantile",
+        )
+        self._warn_of(
+            [p for p in names if not self._rare(p)],
+            patterns,
+            f"fewer than {self.minimum_rows} calibration groups and get the quantile of their "
+            "rows, as if these were independent",
+        )
+
+    def _warn_of(self, names: list[Pattern], patterns: np.ndarray, why: str) -> None:
+        if not names:
+            return
+        listed = ", ".join(f"{p} ({(patterns == p).sum()} rows)" for p in names[:5])
+        check.warn_caller(
+            f"{len(names)} mask patterns have {why}, without a guarantee of their own: {listed}. "
+            'Use `rare="infinite"` to get infinite intervals and full sets there instead.',
+        )
 
 
 def _track(scores: np.ndarray, q: float, level: float, step: float) -> tuple[np.ndarray, float]:
@@ -233,7 +254,7 @@ def _track(scores: np.ndarray, q: float, level: float, step: float) -> tuple[np.
     used = np.empty(len(scores))
     for t, score in enumerate(scores):
         used[t] = q
-        q *= math.exp(step * ((score > q) - (1 - level)))
+        q = max(q, SMALLEST) * math.exp(step * ((score > q) - (1 - level)))
     return used, q
 
 
@@ -245,11 +266,13 @@ def conformal_quantile(scores: np.ndarray, level: float, family: np.ndarray | No
     """
     family = np.arange(len(scores)) if family is None else family
     _, index, count = np.unique(family, return_inverse=True, return_counts=True)
+    if len(count) < rows_needed(level):
+        return float("inf")
     order = np.argsort(scores)
     weight = np.cumsum(1 / count[index[order]])
-    # 1e-9: sums of shares come out a rounding error beside the whole number that they are.
-    k = int(np.searchsorted(weight, (len(count) + 1) * level - 1e-9))
-    return float(scores[order[k]]) if k < len(scores) else float("inf")
+    weight *= len(count) / weight[-1]  # what many equal shares round off adds up
+    k = np.searchsorted(weight, (len(count) + 1) * level - 1e-6 / count.max())
+    return float(scores[order[min(k, len(scores) - 1)]])
 
 
 def rows_needed(level: float) -> int:

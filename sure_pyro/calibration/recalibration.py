@@ -116,7 +116,7 @@ class VarianceRecalibration:
         check.choice("kind", kind, SHAPES)
         cells = dict(rows_by_pattern(pattern))
         overall = fit_curve(kind, s2.ravel(), e2.ravel())
-        row, groups = check.families(row, groups, len(s2))
+        row, groups = check.rows_and_groups(row, groups, len(s2))
         n0 = pseudo_count
         if n0 is None:
             n0 = _pseudo_count(overall(s2), e2, cells, row, groups)

@@ -77,7 +77,7 @@ class TemperatureScaling:
         overall = _maximum_likelihood(logit, y)
         own = {name: _maximum_likelihood(logit[k], y[k]) for name, k in cells.items()}
         rows = np.array([len(k) for k in cells.values()])
-        row, groups = check.families(row, groups, len(y))
+        row, groups = check.rows_and_groups(row, groups, len(y))
         influence = _influence(logit, y, overall)
         n0 = pseudo_count
         if n0 is None:

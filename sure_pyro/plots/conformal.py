@@ -32,7 +32,8 @@ def plot_conformal_coverage(
     The grey bar of a pattern holds the true coverage of nine calibration sets in ten: the fewer
     calibration rows, the longer it is. A dot is measured on new rows, and its whisker is the 95 %
     interval of that. Only where whisker and bar do not meet is something wrong: most often, the new
-    rows come from elsewhere. A pattern without a bar has no guarantee of its own.
+    rows come from elsewhere. A pattern without a bar has no guarantee of its own, or one that
+    counts groups, for which no such range is known.
     """
     series = {"new rows": coverage} if isinstance(coverage, PerPattern) else dict(coverage)
     first = next(iter(series.values()))
@@ -42,7 +43,7 @@ def plot_conformal_coverage(
     known = guarantee.set_index("pattern").reindex(patterns)
     certain = known["at_least"].to_numpy(dtype=np.float64) > 0
     low, high = (known[c].to_numpy(dtype=np.float64) for c in ("one_set_low", "one_set_high"))
-    y = np.flatnonzero(certain)
+    y = np.flatnonzero(certain & np.isfinite(low))
     ax.barh(y, (high - low)[y], left=low[y], height=0.7, color="0.85", zorder=0,
             label="nine calibration sets in ten")  # fmt: skip
     wanted = known["at_least"][certain & (known["at_least"] < 1).to_numpy()]

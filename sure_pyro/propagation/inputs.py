@@ -66,9 +66,11 @@ class Inputs:
 
     def rows(self, index: Tensor) -> Inputs:
         """Take some of the rows, in order; sources certain in all of these only ride along."""
-        in_some = torch.stack([*self.active.values()])[:, index].any(1).tolist()
-        uncertain = dict(zip(self.active, in_some, strict=True))
-        covariances = {name: c for name, c in self.covariances.items() if uncertain[name]}
+        covariances = self.covariances
+        if covariances:
+            active = torch.stack([self.active[name] for name in covariances])[:, index]
+            some = zip(covariances.items(), active.any(1).tolist(), strict=True)
+            covariances = {name: covariance for (name, covariance), uncertain in some if uncertain}
         if self._is_everything(index):  # nothing to copy
             return replace(self, covariances=covariances)
         return replace(

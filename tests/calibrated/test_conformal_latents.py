@@ -38,8 +38,8 @@ def test_entries_are_covered_within_every_pattern(worlds, task):
         assert 0.9 - 4.5 * 0.017 <= inside.mean() <= 0.9 + 2 / 501 + 4.5 * 0.017
 
 
-def test_the_gaussian_interval_of_a_recalibrated_variance_is_not_needed(worlds):
-    """The size of the scales cancels: intervals of a model and of its calibration agree."""
+def test_the_size_of_the_scales_cancels(worlds):
+    """Intervals of a model and of its calibration hold the same entries."""
     model, validation, new = worlds["regression"]
     calibrated = sp.recalibrate(model, validation)
     pair = [shares(sp.conformal_latents(m, validation), m, new) for m in (model, calibrated)]
@@ -85,5 +85,8 @@ def test_bad_input_is_refused(worlds):
     model, validation, _ = worlds["regression"]
     with pytest.raises(ValueError, match="No latent .* was hidden on purpose"):
         sp.conformal_latents(model, validation, masks="recorded")
+    fitted = sp.conformal_latents(sp.recalibrate(model, validation[:60]), validation[:60])
+    with pytest.raises(ValueError, match="a calibrated model; this is one of a model as it was"):
+        fitted.predict(model.predict(validation[:3], "none"))
     with pytest.raises(ValueError, match="`level` must lie strictly between 0 and 1; got 1.5"):
         sp.conformal_latents(model, validation, level=1.5)

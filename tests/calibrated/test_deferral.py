@@ -62,6 +62,11 @@ def test_a_promise_to_new_groups_rests_on_one_row_of_each(scene):
     assert set(policy.thresholds.rows.values()) == {100}
     same = sp.DeferralPolicy.fit(calibrated, grouped, max_risk=0.45, new_groups=False)
     assert same.to_dict() == sp.DeferralPolicy.fit(calibrated, validation, max_risk=0.45).to_dict()
+    with pytest.warns(UserWarning, match="has 5 groups. To promise rows of new groups .* takes at"):
+        few = sp.DeferralPolicy.fit(
+            calibrated, validation.replace(group=torch.arange(500) % 5), max_risk=0.1
+        )
+    assert not few.decide(prediction).accept.any()
     # Rows of a group that are copies of each other add nothing, and must not seem to.
     copies = sp.Batch.cat([validation[:60]] * 5).replace(group=torch.arange(60).repeat(5))
     told = sp.DeferralPolicy.fit(calibrated, copies, max_risk=0.45)

@@ -1,6 +1,9 @@
+from functools import partial
+
+import pytest
 import torch
 
-from sure_pyro.propagation import Moments
+from sure_pyro.propagation import Moments, sampling, taylor, unscented
 from sure_pyro.propagation.inputs import prepare
 from sure_pyro.propagation.rows import merge, split_rows
 
@@ -40,3 +43,11 @@ def test_merge_fills_with_zero_and_keeps_the_order():
     assert y.errors["total"][:, 0].tolist() == [1, 0, 1]
     assert y.explained[:, 0].tolist() == [0, 1, 0]
     assert (y.num_samples, y.method) == (9, "sampling")
+
+
+@pytest.mark.parametrize("road", [taylor, partial(sampling, num_samples=10), unscented])
+def test_without_anything_uncertain_every_road_gives_the_function_alone(road):
+    z = {"a": torch.randn(4, 3)}
+    y = road(lambda latents: latents["a"].tanh(), z, {})
+    torch.testing.assert_close(y.mean, z["a"].tanh())
+    assert (y.variance == 0).all()
