@@ -9,7 +9,7 @@ share of a new group's entries.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -23,6 +23,8 @@ from sure_pyro.calibrated.road import check_kind, pattern_in
 from sure_pyro.calibration import ConformalIntervals, Intervals, check
 from sure_pyro.calibration.conformal import Rare
 from sure_pyro.calibration.files import Stored
+from sure_pyro.calibration.mondrian import Quantile
+from sure_pyro.calibration.recalibration import Pattern
 from sure_pyro.data import Batch
 from sure_pyro.models import SURE, LocScale, Prediction
 
@@ -117,15 +119,21 @@ def conformal_latents(
             "reconstructions err: its rows need two modalities or more, and masks other than "
             "`masks='recorded'`."
         )
-    family, pattern = families(masked, new_groups), masked.pattern
+    family = families(masked, new_groups)
+    # A name for each of millions of entries would fill the memory: they get its number.
+    names, pattern = np.unique(masked.pattern, return_inverse=True)
 
     def fit(h: Hidden) -> ConformalIntervals:
         known = np.ones(h.loc.shape, dtype=bool) if h.known is None else h.known
         of = np.broadcast_to(h.where[:, None], known.shape)[known]  # the masked row of each entry
         arrays = (h.loc[known], np.square(h.sigma[known]), h.truth[known], pattern[of])
-        return ConformalIntervals.fit(
+        numbered = ConformalIntervals.fit(
             *arrays, level, cast(Rare, rare), minimum_rows, row=masked.row[of], groups=family[of]
-        )
+        ).quantiles
+        named: dict[Pattern, Quantile] = {
+            str(names[number]): q for number, q in numbered.patterns.items()
+        }
+        return ConformalIntervals(replace(numbered, patterns=named))
 
     fitted = {name: fit(h) for name, h in hidden.items()}
     return ConformalLatents(fitted, isinstance(prediction, CalibratedPrediction))
