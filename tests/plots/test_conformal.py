@@ -44,3 +44,13 @@ def test_several_series(fitted):
     ax = plot_conformal_coverage(both, fitted.guarantee())
     labels = {text.get_text() for text in ax.get_legend().get_texts()}
     assert labels == {"own", "pooled", "wanted", "nine calibration sets in ten"}
+
+
+def test_a_guarantee_that_counts_groups_has_no_band(ax):
+    rng, zero = np.random.default_rng(0), np.zeros(200)
+    pattern, groups = np.full(200, "audio"), np.arange(200) % 20
+    whole = ConformalIntervals.fit(zero, zero + 1, rng.standard_normal(200), pattern, groups=groups)
+    plot_conformal_coverage(coverage(audio=0.9), whole.guarantee(), ax)
+    assert not bars(ax)
+    labels = {text.get_text() for text in ax.get_legend().get_texts()}
+    assert labels == {"new rows", "wanted"}
