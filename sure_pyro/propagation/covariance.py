@@ -179,7 +179,7 @@ def as_covariance(name: str, value: Tensor | Covariance, mean: Tensor) -> Covari
     ValueError
         If shapes, dtypes or devices differ, or it is negative, NaN or not symmetric.
     """
-    B, D = mean.shape[0], mean[0].numel() if len(mean) else mean.shape[1:].numel()
+    B, D = mean.shape[0], mean.shape[1:].numel()
     if isinstance(value, Tensor):
         _like(name, "variance", value, mean.shape, mean)
         _non_negative(name, value)

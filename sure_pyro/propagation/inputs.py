@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any, TypeAlias
 
 import torch
@@ -59,6 +59,11 @@ class Inputs:
             active[WEIGHTS] = torch.ones(len(self), dtype=torch.bool, device=self.device)
         return active
 
+    def any_uncertain(self) -> Tensor:
+        """Whether any source is uncertain in each row (B,)."""
+        none = torch.zeros(len(self), dtype=torch.bool, device=self.device)
+        return reduce(torch.logical_or, self.active.values(), none)
+
     def num_uncertain(self) -> Tensor:
         """How many sources are uncertain in each row (B,)."""
         none = torch.zeros(len(self), dtype=torch.bool, device=self.device)
@@ -66,12 +71,13 @@ class Inputs:
 
     def rows(self, index: Tensor) -> Inputs:
         """Take some of the rows, in order; sources certain in all of these only ride along."""
-        covariances = self.covariances
+        everything, covariances = self._is_everything(index), self.covariances
         if covariances:
-            active = torch.stack([self.active[name] for name in covariances])[:, index]
+            active = torch.stack([self.active[name] for name in covariances])
+            active = active if everything else active[:, index]
             some = zip(covariances.items(), active.any(1).tolist(), strict=True)
             covariances = {name: covariance for (name, covariance), uncertain in some if uncertain}
-        if self._is_everything(index):  # nothing to copy
+        if everything:  # nothing to copy
             return replace(self, covariances=covariances)
         return replace(
             self,
@@ -231,33 +237,6 @@ def check_finite(what: str, value: Tensor) -> None:
         raise ValueError(f"The {what} is not finite in rows {row_list(bad)}.")
 
 
-def check_rows_independent(y: Tensor, elsewhere: Tensor | None, inputs: Inputs) -> None:
-    """Refuse a function whose rows leak into each other (batch-norm in train mode).
-
-    The first row of `inputs` is seen once more in other company: its output `elsewhere` (C,) may
-    not differ from the first of `y` (B, C). If there is no other company, it is evaluated beside
-    nothing but its own copy, at the price of a forward pass of two rows.
-
-    Raises
-    ------
-    ValueError
-        If it changes by more than rounding.
-    """
-    if len(y) < 2 and elsewhere is None:
-        return
-    if elsewhere is None:
-        with torch.no_grad():
-            twice = torch.zeros(2, dtype=torch.long, device=inputs.device)
-            elsewhere = inputs.evaluate_mean(twice)[0][0]
-    change = float((elsewhere - y[0]).detach().abs().max())
-    if change > rounding(y) * float(y.detach().abs().max()):  # NaN is another check's business
-        raise ValueError(
-            f"`fn` mixes its rows, or is random: the output of a row changes by {change:.3g} when "
-            "the other rows change. Put modules into `eval()` (batch-norm, dropout), or pass "
-            "`check_rows=False` if you know better."
-        )
-
-
 def check_differentiable(inputs: Inputs, y: Tensor) -> None:
     """Refuse a function that cuts the graph: its variance would silently be zero.
 
@@ -277,13 +256,6 @@ def check_differentiable(inputs: Inputs, y: Tensor) -> None:
             "it runs under `torch.no_grad()` or detaches. Remove that, or use `sampling`, "
             "which needs no gradient."
         )
-
-
-def rounding(y: Tensor) -> float:
-    """Relative change that different batch sizes may cause: the root of the precision."""
-    kind = y.device.type
-    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else y.dtype
-    return 4 * torch.finfo(dtype).eps ** 0.5
 
 
 @contextmanager

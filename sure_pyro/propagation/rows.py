@@ -13,8 +13,11 @@ from sure_pyro.propagation.moments import TOTAL, Moments
 
 def split_rows(inputs: Inputs) -> tuple[Tensor, Tensor]:
     """Return indices of the rows with anything uncertain, and of the others."""
-    active = inputs.num_uncertain() > 0
-    return active.nonzero()[:, 0], (~active).nonzero()[:, 0]
+    active = inputs.any_uncertain()
+    uncertain = active.nonzero()[:, 0]
+    if len(uncertain) == len(inputs):
+        return uncertain, uncertain[:0]
+    return uncertain, (~active).nonzero()[:, 0]
 
 
 def merge(blocks: list[tuple[Tensor, Moments]], sources: list[str], num_rows: int) -> Moments:

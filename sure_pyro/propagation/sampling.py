@@ -26,6 +26,7 @@ from sure_pyro.propagation.budget import Budget, draw
 from sure_pyro.propagation.covariance import FullCovariance
 from sure_pyro.propagation.decompose import JOINT, decompose
 from sure_pyro.propagation.draws import make_draws
+from sure_pyro.propagation.independence import check_rows_independent
 from sure_pyro.propagation.inputs import (
     Function,
     Inputs,
@@ -33,7 +34,6 @@ from sure_pyro.propagation.inputs import (
     Variance,
     Weights,
     check_finite,
-    check_rows_independent,
     differentiation,
     prepare,
 )

@@ -27,13 +27,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from sure_pyro.propagation.independence import check_rows_independent
 from sure_pyro.propagation.inputs import (
     Function,
     Inputs,
     Mean,
     Variance,
     check_finite,
-    check_rows_independent,
     differentiation,
     prepare,
 )
@@ -90,7 +90,7 @@ def taylor(
         `fn`), so that it can be part of a loss. Otherwise it is detached.
     check_rows : bool
         Refuse a function whose rows leak into each other, at the price of a forward pass of at
-        most two rows.
+        most two rows; a module pays it once, as long as its parts stay in their modes.
 
     Returns
     -------

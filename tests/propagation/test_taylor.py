@@ -201,6 +201,38 @@ def test_caller_modes():
     torch.testing.assert_close(y.variance, expected.variance, rtol=0.05, atol=0.01)
 
 
+class Counted(nn.Module):
+    """Counts how often it is called."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner, self.calls = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)), 0
+
+    def forward(self, z):
+        self.calls += 1
+        return self.inner(z)
+
+
+@pytest.mark.parametrize("method", ["__call__", "forward"])
+def test_a_module_is_asked_once_in_each_mode(method):
+    mean, variance, net = randn(6, 4).float(), rand(6, 4).float(), Counted().eval()
+    fn = net if method == "__call__" else net.forward
+    for calls in (2, 3, 4):  # a witness once, then the function alone
+        taylor(fn, mean, variance)
+        assert net.calls == calls
+    net.inner[1].train()
+    with pytest.raises(ValueError, match="mixes its rows"):
+        taylor(fn, mean, variance)
+    with pytest.raises(ValueError, match="mixes its rows"):  # what failed is not remembered
+        taylor(fn, mean, variance)
+    net.eval()
+    taylor(fn, mean, variance)
+    assert net.calls == 9
+    for calls in (11, 13):  # another function each time
+        taylor(lambda z: net(z), mean, variance)
+        assert net.calls == calls
+
+
 def test_rows_that_leak_are_refused():
     mean, variance = randn(6, 4).float(), rand(6, 4).float()
     net = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
