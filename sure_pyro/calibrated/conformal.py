@@ -114,7 +114,8 @@ class Conformal(Stored):
         """State the coverage of each pattern with its finite-sample slack.
 
         Averaged over held-out sets it lies between ``at_least`` and ``at_most``; nine held-out sets
-        in ten have a coverage between ``one_set_low`` and ``one_set_high``.
+        in ten have a coverage between ``one_set_low`` and ``one_set_high`` (NaN, not known, where
+        groups are counted).
         """
         return self.fitted.guarantee()
 

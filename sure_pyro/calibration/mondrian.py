@@ -25,8 +25,8 @@ follow them. After the score s_t of a pattern met its quantile q_t,
 Summed up: in whatever order they come, the share covered after T rows is within
 (log(b / a) + eta) / (eta T) of the level, if the scores and the first quantile lie in [a, b], a > 0
 (Gibbs and Candes 2021, arXiv 2106.00170; on the scores themselves Angelopoulos, Candes and
-Tibshirani 2023, arXiv 2307.16895). On the log scale the step has no unit. Scores below `SMALLEST`
-count as that, so that a quantile of zero can rise again.
+Tibshirani 2023, arXiv 2307.16895). On the log scale the step has no unit. No quantile falls below
+`SMALLEST`, so that one of zero can rise again.
 """
 
 from __future__ import annotations
@@ -131,9 +131,9 @@ class MondrianQuantiles:
         quantile = np.empty(len(pattern))
         guaranteed, expected = np.zeros((2, len(pattern)), dtype=bool)
         for name, k in rows_by_pattern(pattern):
-            quantile[k] = self._value(name)
+            quantile[k] = q = self._value(name)
             # An infinite interval covers whatever comes: useless, and true.
-            guaranteed[k] = self._guaranteed(name) or np.isinf(quantile[k]).all()
+            guaranteed[k] = self._guaranteed(name) or math.isinf(q)
             expected[k] = guaranteed[k] | self._follows(name)
         if not expected.all():
             self._warn(pattern[~expected])
@@ -215,13 +215,13 @@ class MondrianQuantiles:
         line: dict[str, Any] = {"pattern": name, "rows": rows, "groups": n, "followed": followed}
         line["quantile"] = self._value(name)
         if not self._guaranteed(name):
-            sure = float(np.isinf(line["quantile"]))
+            sure = float(math.isinf(line["quantile"]))
             return line | dict(at_least=sure, at_most=1.0, one_set_low=sure, one_set_high=1.0)
-        k = int(np.ceil((n + 1) * self.level - 1e-9))
-        alone = scores == n
-        beta = scipy.stats.beta.ppf([0.05, 0.95], k, n + 1 - k)
-        low, high = beta if alone else (np.nan, np.nan)
-        slack = (1 if alone else 2) / (n + 1)
+        slack, low, high = 2 / (n + 1), np.nan, np.nan
+        if scores == n:  # families of one score each
+            k = int(np.ceil((n + 1) * self.level - 1e-9))
+            slack = 1 / (n + 1)
+            low, high = scipy.stats.beta.ppf([0.05, 0.95], k, n + 1 - k)
         bounds = {"at_least": self.level, "at_most": min(self.level + slack, 1.0)}
         return line | bounds | {"one_set_low": low, "one_set_high": high}
 
@@ -235,8 +235,8 @@ class MondrianQuantiles:
         self._warn_of(
             [p for p in names if not self._rare(p)],
             patterns,
-            f"fewer than {self.minimum_rows} calibration groups and get the quantile of their "
-            "rows, as if these were independent",
+            f"fewer than {self.minimum_rows} calibration groups (hold out more) and get the "
+            "quantile of their rows, as if these were independent",
         )
 
     def _warn_of(self, names: list[Pattern], patterns: np.ndarray, why: str) -> None:
@@ -254,7 +254,7 @@ def _track(scores: np.ndarray, q: float, level: float, step: float) -> tuple[np.
     used = np.empty(len(scores))
     for t, score in enumerate(scores):
         used[t] = q
-        q = max(q, SMALLEST) * math.exp(step * ((score > q) - (1 - level)))
+        q = max(q * math.exp(step * ((score > q) - (1 - level))), SMALLEST)
     return used, q
 
 
