@@ -11,8 +11,9 @@ mask that it can have. Nothing is tuned to the test part.
 the other is measured, which shows what the method does where nothing shifts.
 ``--rolling`` keeps the model and calibrates it anew as time goes on: two groups (weeks) of the test
 part at a time are measured, on what the four groups before them say, with an infinite prior: where
-the world drifts, that the model was right when it was trained is no argument. There "following"
-are conformal intervals of the first calibration, which follow the outcomes row by row.
+the world drifts, that the model was right when it was trained is no argument.
+``--following N`` keeps the model and lets every size follow outcomes: N rows of the test part at a
+time, in the order of the file, are measured, and then taken in (`CalibratedSURE.follow`).
 ``--exchangeable`` forgets groups and the author's test part and cuts all rows at random: held-out
 rows are then like test rows, as every promise of a calibration assumes.
 Results of a cell are kept beside its model; ``--again`` measures it once more.
@@ -24,9 +25,9 @@ their mean over the seeds.
 """
 
 import argparse
+import warnings
 from collections import defaultdict
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,7 @@ RESULTS = Path(__file__).parent / "results"
 BUDGETS = (0.1, 0.2, 0.3, 0.5)
 BANDS = {"variance ratio": (0.9, 1.1), "error ratio": (0.9, 1.1), "coverage": (0.88, 0.92)}
 MINIMUM_ROWS = 100
+TABLES = ("sizes", "deferral")
 GROUP = ["data", "part", "metric", "when"]
 
 Stretches = list[tuple[sp.Batch, sp.Batch]]
@@ -118,26 +120,33 @@ def of_reconstructions(model: sp.SURE, p: sp.Prediction, masked: MaskedRows, whe
 def of_outputs(p: sp.Prediction, masked: MaskedRows, when: str) -> Found:
     y, where = masked.batch.target.numpy(), np.arange(len(masked.batch))
     if p.task == "regression":
-        s2 = as_float64(p.total)
-        e2 = np.square(y.reshape(s2.shape) - as_float64(p.mean))
-        yield from of_variances("output", "y", when, where, s2, e2)
+        mean, s2 = as_float64(p.mean), as_float64(p.total)
+        y = y.reshape(s2.shape)
+        yield from of_variances("output", "y", when, where, s2, np.square(y - mean))
+        nll = cal.gaussian_nll(mean, s2, y)
+        yield ("output", "y", "nll", when), where, (nll, np.ones(len(nll)))
         return
     probability = as_float64(p.probabilities["taylor"])
+    nll = cal.categorical_nll(probability, y)
+    yield ("output", "y", "nll", when), where, (nll, np.ones(len(nll)))
     doubted, wrong = 1 - probability.max(1), cal.zero_one_loss(probability, y)
     yield ("output", "y", "error ratio", when), where, (doubted, wrong)
     yield ("output", "y", "ece", when), where, (probability, y)
 
 
 def of_conformal(
-    model: sp.SURE, held_out: sp.Batch, p: sp.Prediction, masked: MaskedRows, new_groups: bool
+    part: str,
+    intervals: sp.Conformal,
+    latents: sp.ConformalLatents,
+    model: sp.SURE,
+    p: sp.Prediction,
+    masked: MaskedRows,
 ) -> Found:
     """Whether intervals hold the target or sets the class, and intervals the hidden latents."""
-    part = "conformal by groups" if new_groups else "conformal by rows"
-    found = sp.conformal(model, held_out, new_groups=new_groups).predict(p)
-    yield from of_answers(f"{part}, output", found, masked)
-    latents = sp.conformal_latents(model, held_out, new_groups=new_groups).predict(p)
+    yield from of_answers(f"{part}, output", intervals.predict(p), masked)
+    of_latents = latents.predict(p)
     for target, h in hidden_latents(model, masked, p.reconstruction).items():
-        bounds = (latents[target].lower, latents[target].upper)
+        bounds = (of_latents[target].lower, of_latents[target].upper)
         lower, upper = (b.reshape(len(b), -1)[h.where] for b in bounds)
         inside = (lower <= h.truth) & (h.truth <= upper)
         known = np.ones_like(inside) if h.known is None else h.known
@@ -173,24 +182,62 @@ def recalibrated(model: sp.SURE, held_out: sp.Batch, drift: bool) -> sp.Calibrat
 
 def sizes(model: sp.SURE, stretches: Stretches, drift: bool) -> Iterator[dict]:
     """Every size of every pattern over all stretches of test rows."""
-    found, first, following = defaultdict(list), None, None
+    found = Cells()
     for held_out, test in stretches:
         masked, calibrated = every_mask(test), recalibrated(model, held_out, drift)
         p = calibrated.predict(masked.batch)
-        cells = [observed(model, calibrated, masked)]
-        whole_groups = held_out.group is not None and not drift
-        for new_groups in {False, whole_groups}:
-            cells.append(of_conformal(calibrated, held_out, p, masked, new_groups))
-        if drift:
-            first = first or calibrated
-            following = following or sp.conformal(first, held_out, new_groups=False)
-            given, following = following.follow(first.predict(masked.batch), masked.batch)
-            cells.append(of_answers("following, output", given, masked))
-        pattern, unit = masked.pattern, masked.unit
-        for cell, where, arrays in chain(*cells):
-            found[cell].append((*arrays, pattern[where], unit[where]))
-    for cell, pieces in found.items():
-        yield from measured(cell, *(np.concatenate(piece) for piece in zip(*pieces, strict=True)))
+        found.add(masked, observed(model, calibrated, masked))
+        for new_groups in {False, held_out.group is not None and not drift}:
+            part = "conformal by groups" if new_groups else "conformal by rows"
+            fits = conformal_fits(calibrated, held_out, new_groups)
+            found.add(masked, of_conformal(part, *fits, calibrated, p, masked))
+    return found.measured()
+
+
+def sizes_following(model: sp.SURE, held_out: sp.Batch, test: sp.Batch, N: int) -> Iterator[dict]:
+    """Every size where all of them follow outcomes, which become known N rows at a time."""
+    found, calibrated = Cells(), sp.recalibrate(model, held_out)
+    intervals, latents = conformal_fits(calibrated, held_out, new_groups=False)
+    with warnings.catch_warnings():
+        # A pattern that never came in the old rows has no quantile of its own yet, and soon will.
+        warnings.filterwarnings("ignore", message=".*fewer than 9 calibration rows")
+        for day in torch.arange(len(test)).split(N):
+            now = test[day]
+            masked = every_mask(now)
+            p = calibrated.predict(masked.batch)
+            found.add(masked, observed(model, calibrated, masked))
+            found.add(masked, of_conformal("conformal", intervals, latents, calibrated, p, masked))
+            _, intervals = intervals.follow(p, masked.batch)
+            latents = latents.follow(calibrated, now)
+            calibrated = calibrated.follow(now)
+    return found.measured()
+
+
+def conformal_fits(model: sp.SURE, held_out: sp.Batch, new_groups: bool):
+    """Intervals or sets for outputs, and intervals for latents."""
+    kinds = (sp.conformal, sp.conformal_latents)
+    return [kind(model, held_out, new_groups=new_groups) for kind in kinds]
+
+
+class Cells:
+    """What was found, cell by cell, over stretches of test rows."""
+
+    def __init__(self) -> None:
+        self.pieces, self.rows = defaultdict(list), 0
+
+    def add(self, masked: MaskedRows, found: Found) -> None:
+        """Put the finds of a stretch to those before."""
+        group, row = masked.complete.group, self.rows + masked.row
+        unit = row if group is None else group.numpy()[masked.row]
+        for cell, where, arrays in found:
+            self.pieces[cell].append((*arrays, masked.pattern[where], unit[where], row[where]))
+        self.rows += len(masked.complete)
+
+    def measured(self) -> Iterator[dict]:
+        """Every cell, by pattern; a single group can not be drawn from, so its rows are."""
+        for cell, pieces in self.pieces.items():
+            a, b, pattern, unit, row = (np.concatenate(x) for x in zip(*pieces, strict=True))
+            yield from measured(cell, a, b, pattern, unit if len(np.unique(unit)) > 1 else row)
 
 
 def measured(cell: Cell, a, b, pattern: np.ndarray, group: np.ndarray) -> Iterator[dict]:
@@ -256,31 +303,43 @@ def decided(policy: sp.DeferralPolicy, p: sp.Prediction, masked: MaskedRows) -> 
 # -- all cells ------------------------------------------------------------------------------------
 
 
-def cell(source: str, seed: int, options) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Both tables of one dataset and seed, from the folder or measured now."""
+def cell(source: str, seed: int, options) -> dict[str, pd.DataFrame]:
+    """All tables of one dataset and seed, from the folder or measured now."""
     name = Path(source).stem + (f"-{options.cut}" if options.cut else "")
     where = options.models / f"{name}-{options.objective}-{seed}"
     if options.how:
         name += f"-{options.how}"
-    files = [where / f"{options.how}{table}.csv" for table in ("sizes", "deferral")]
-    wanted = [options.again or not file.exists() for file in files]
-    if any(wanted):
+    files = {table: where / f"{options.how}{table}.csv" for table in TABLES}
+    if options.how == "following":
+        del files["deferral"]
+    wanted = [table for table, file in files.items() if options.again or not file.exists()]
+    if wanted:
         data = load(source)
         train, validation, test = parts(data, seed, options.cut)
         model = fitted(train, validation, options.objective, seed, where)
-        if options.how == "within":
-            validation, test = validation.split((0.5, 0.5), seed=seed)
-        drift = options.how == "rolling"
-        stretches = rolling(data, validation, test) if drift else [(validation, test)]
-        for file, rows, again in zip(files, (sizes, deferral), wanted, strict=True):
-            if again:
-                pd.DataFrame(rows(model, stretches, drift)).to_csv(file, index=False)
-    tables = [pd.read_csv(file) for file in files]
-    for table in tables:
+        rows = measures(options, model, data, validation, test, seed)
+        for table in wanted:
+            pd.DataFrame(rows[table]).to_csv(files[table], index=False)
+    tables = {table: pd.read_csv(file) for table, file in files.items()}
+    for table in tables.values():
         table.insert(0, "seed", seed)
         table.insert(0, "data", name)
     print(name, seed, flush=True)
-    return tables[0], tables[1]
+    return tables
+
+
+def measures(options, model, data, validation, test, seed) -> dict[str, Iterator[dict]]:
+    """What each table is made from, lazily."""
+    if options.how == "following":
+        return {"sizes": sizes_following(model, validation, test, options.following)}
+    if options.how == "within":
+        validation, test = validation.split((0.5, 0.5), seed=seed)
+    drift = options.how == "rolling"
+    stretches = rolling(data, validation, test) if drift else [(validation, test)]
+    return {
+        "sizes": sizes(model, stretches, drift),
+        "deferral": deferral(model, stretches, drift),
+    }
 
 
 def bands(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -342,26 +401,33 @@ def main() -> None:
                      help="halves of the validation part")  # fmt: skip
     how.add_argument("--rolling", dest="how", action="store_const", const="rolling",
                      help="calibrate on the groups just before")  # fmt: skip
+    how.add_argument("--following", type=int, metavar="N",
+                     help="let sizes follow outcomes, N rows at a time")  # fmt: skip
     parser.add_argument("--again", action="store_true", help="measure again what was measured")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
+    options.how = "following" if options.following else options.how
     cells = [
         cell(source, seed, options) for source in options.data for seed in range(options.seeds)
     ]
-    both = [pd.concat(tables, ignore_index=True) for tables in zip(*cells, strict=True)]
-    for table, name in zip(both, ("sizes", "deferral"), strict=True):
+    tables = {
+        name: pd.concat([c[name] for c in cells], ignore_index=True)
+        for name in TABLES
+        if name in cells[0]
+    }
+    for name, table in tables.items():
         write(options.out / f"calibration_{name}.csv", table)
     for summary in (in_band, by_pattern):
-        print(summary(both[0]).to_string(float_format="{:.3f}".format))
-    deferred = both[1].assign(
-        better=both[1]["risk"] < both[1]["static_risk_at_same_coverage"],
-    )
-    mean = (
-        deferred.drop(columns="seed")
-        .groupby(["data", "model", "score", "budget"], sort=False)
-        .mean()
-    )
-    print(mean.to_string(float_format="{:.3f}".format))
+        print(summary(tables["sizes"]).to_string(float_format="{:.3f}".format))
+    if "deferral" in tables:
+        print(deferred(tables["deferral"]).to_string(float_format="{:.3f}".format))
+
+
+def deferred(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean over seeds, and in how many cells thresholds per pattern had less risk."""
+    better = table["risk"] < table["static_risk_at_same_coverage"]
+    by = table.assign(better=better).drop(columns="seed")
+    return by.groupby(["data", "model", "score", "budget"], sort=False).mean()
 
 
 if __name__ == "__main__":

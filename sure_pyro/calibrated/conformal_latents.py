@@ -24,7 +24,7 @@ from sure_pyro.calibration import ConformalIntervals, Intervals, check
 from sure_pyro.calibration.conformal import Rare
 from sure_pyro.calibration.files import Stored
 from sure_pyro.calibration.mondrian import Quantile
-from sure_pyro.calibration.recalibration import Pattern
+from sure_pyro.calibration.patterns import Pattern
 from sure_pyro.data import Batch
 from sure_pyro.models import SURE, LocScale, Prediction
 
@@ -67,6 +67,46 @@ class ConformalLatents(Stored):
             )
             for name, fitted in self.fitted.items()
         }
+
+    def follow(
+        self,
+        model: SURE,
+        batch: Batch,
+        step: float = 0.05,
+        *,
+        masks: str | None = None,
+        seed: int = 0,
+    ) -> ConformalLatents:
+        """Take in rows in order of time, what they have being hidden on purpose.
+
+        Parameters
+        ----------
+        model : SURE
+            As it predicted these rows.
+        batch : Batch
+        step : float in (0, 1)
+            How fast the log of a pattern's quantile follows the share of a row's entries that were
+            not covered.
+        masks, seed
+            As in `sure_pyro.recalibrate`.
+
+        Returns
+        -------
+        ConformalLatents
+            As it stands after the last row.
+        """
+        masked = held_out(batch, masks, seed, targets=False)
+        prediction = model.predict(masked.batch, "none", num_weights=0)
+        check_kind(prediction, self.calibrated)
+        after = dict(self.fitted)
+        for name, h in hidden_latents(model, masked, prediction.reconstruction).items():
+            if name in after:
+                scores = np.abs(h.truth - h.loc) / h.sigma
+                if h.known is not None:
+                    scores[~h.known] = np.nan
+                q = after[name].quantiles.follow(scores, masked.pattern[h.where], step)[1]
+                after[name] = ConformalIntervals(q)
+        return replace(self, fitted=after)
 
     def guarantee(self) -> pd.DataFrame:
         """State the coverage by target modality and pattern, as `Conformal.guarantee` does."""

@@ -97,6 +97,20 @@ class ReconstructionMaps:
             changed[name] = LocScale(loc, torch.from_numpy(found).to(scale).reshape(scale.shape))
         return changed
 
+    def follow(
+        self, hidden: Mapping[str, Hidden], pattern: Shaped[np.ndarray, " _N"], step: float
+    ) -> ReconstructionMaps:
+        """Follow latents that were hidden on purpose, in order of time; `pattern` is as in a fit.
+
+        `hidden` is reconstructed by the model as it was fitted.
+        """
+        after = {
+            name: fitted.follow(*hidden[name].pair(), pattern[hidden[name].where], step)[1]
+            for name, fitted in self.maps.items()
+            if name in hidden
+        }
+        return replace(self, maps={**self.maps, **after})
+
     def seen(
         self, pattern: Shaped[np.ndarray, " _B"], available: Bool[np.ndarray, "_B _M"]
     ) -> Seen:
@@ -166,6 +180,20 @@ class OutputVariance:
         ratio = np.divide(after, s2, out=np.ones_like(s2), where=s2 > 0)
         return Answer(rescaled(moments, torch.from_numpy(ratio)), probabilities, found[0].seen)
 
+    def follow(
+        self,
+        moments: Moments,
+        probabilities: Tensor | None,
+        target: np.ndarray,
+        pattern: Shaped[np.ndarray, " _N"],
+        step: float,
+    ) -> OutputVariance:
+        """Follow targets (N, C) in units, in order of time."""
+        e2 = np.square(target - as_float64(moments.mean))
+        s2 = as_float64(moments.variance)
+        followed = (m.follow(s2[:, c], e2[:, c], pattern, step) for c, m in enumerate(self.maps))
+        return OutputVariance(tuple(after for _, after in followed))
+
     def to_dataframe(self) -> pd.DataFrame:
         """Give one line per output and pattern."""
         frames = [m.to_dataframe().assign(target=f"y{c}") for c, m in enumerate(self.maps)]
@@ -196,30 +224,40 @@ class OutputTemperature:
         evidence: Evidence,
     ) -> OutputTemperature:
         """Fit to classes (N,), or to labels (N, C) of 0 and 1."""
-        labels, where = target.ndim == 2, np.arange(len(target))
-        if labels:
-            # Each label is a choice between two classes; all labels of a pattern share T.
-            where = np.repeat(where, target.shape[1])
-            target = target.reshape(-1)
-            probability = two_classes(probability)
-        scaling = TemperatureScaling.fit(probability, target.astype(np.int64), **evidence.of(where))
-        return cls(scaling, labels)
+        labels = target.ndim == 2
+        # Each label is a choice between two classes; all labels of a pattern share T.
+        p, where = as_classes(probability, np.arange(len(target)), labels)
+        y = target.reshape(-1).astype(np.int64)
+        return cls(TemperatureScaling.fit(p, y, **evidence.of(where)), labels)
 
     def __call__(
         self, moments: Moments, probabilities: Tensor | None, pattern: Shaped[np.ndarray, " _B"]
     ) -> Answer:
         """Soften or sharpen the probabilities; logits are divided by T, their variances stay."""
         assert probabilities is not None
-        p = as_float64(probabilities)
-        each = np.repeat(pattern, p.shape[1]) if self.labels else pattern
-        found = self.scaling.transform(two_classes(p) if self.labels else p, each)
-        value = found.value[:, 1].reshape(p.shape) if self.labels else found.value
+        p, each = as_classes(as_float64(probabilities), pattern, self.labels)
+        found = self.scaling.transform(p, each)
+        value = found.value[:, 1].reshape(probabilities.shape) if self.labels else found.value
         seen = found.seen.reshape(len(pattern), -1)[:, 0]
         T = {name: self.scaling.temperature(name) for name in np.unique(pattern).tolist()}
         divisor = torch.tensor([T[name] for name in pattern.tolist()]).to(moments.mean)
         # p' is then what the head makes of the divided logit and its variance: both stay in step.
         cooled = replace(moments, mean=moments.mean / divisor.unsqueeze(-1))
         return Answer(cooled, torch.from_numpy(value).to(probabilities), seen)
+
+    def follow(
+        self,
+        moments: Moments,
+        probabilities: Tensor | None,
+        target: np.ndarray,
+        pattern: Shaped[np.ndarray, " _N"],
+        step: float,
+    ) -> OutputTemperature:
+        """Follow classes (N,) or labels (N, C), in order of time."""
+        assert probabilities is not None
+        p, each = as_classes(as_float64(probabilities), pattern, self.labels)
+        y = target.reshape(-1).astype(np.int64)
+        return replace(self, scaling=self.scaling.follow(p, y, each, step)[1])
 
     def to_dataframe(self) -> pd.DataFrame:
         """Give one line per pattern."""
@@ -266,7 +304,15 @@ def rescaled(moments: Moments, ratio: Tensor) -> Moments:
     return replace(moments, sources=sources, errors=errors, covariances=covariances)
 
 
+def as_classes(
+    probability: np.ndarray, of_row: np.ndarray, labels: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities (N, C) and what is known of each row; labels become (N * C, 2), of 0 and 1."""
+    if not labels:
+        return probability, of_row
+    return two_classes(probability.reshape(-1)), np.repeat(of_row, probability.shape[1])
+
+
 def two_classes(p: np.ndarray) -> np.ndarray:
-    """Probabilities (N, C) of labels as (N * C, 2), of 0 and of 1."""
-    flat = p.reshape(-1)
-    return np.stack([1 - flat, flat], 1)
+    """Probabilities (N,) of a label as (N, 2), of 0 and of 1."""
+    return np.stack([1 - p, p], 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ import pandas as pd
 from jaxtyping import Bool
 from torch import Tensor
 
+from sure_pyro.calibrated.held_out import held_out
+from sure_pyro.calibrated.hidden import hidden_latents
 from sure_pyro.calibrated.maps import (
     OUTPUT_MAPS,
     Answer,
@@ -39,11 +41,14 @@ class Calibration:
         After it, by road; None under a road that stays as it is.
     rows : int
         Held-out rows, each under several masks.
+    followed : int
+        Rows whose outcomes it has followed since.
     """
 
     reconstruction: ReconstructionMaps | None
     output: Mapping[str, OutputMap | None]
     rows: int
+    followed: int = 0
 
     def to_dataframe(self) -> pd.DataFrame:
         """Give all maps: part, target, pattern, rows, weight of the pattern's own fit, and size.
@@ -64,7 +69,8 @@ class Calibration:
         """Give plain lists, strings and numbers, ready for JSON."""
         output = {road: m and m.to_dict() for road, m in self.output.items()}
         before = self.reconstruction and self.reconstruction.to_dict()
-        return {"reconstruction": before, "output": output, "rows": self.rows}
+        kept = {"rows": self.rows, "followed": self.followed}
+        return {"reconstruction": before, "output": output, **kept}
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Calibration:
@@ -73,7 +79,8 @@ class Calibration:
         output = {
             road: m and OUTPUT_MAPS[m["type"]].from_dict(m) for road, m in state["output"].items()
         }
-        return cls(before and ReconstructionMaps.from_dict(before), output, state["rows"])
+        maps = before and ReconstructionMaps.from_dict(before)
+        return cls(maps, output, state["rows"], state["followed"])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -154,6 +161,64 @@ class CalibratedSURE(SURE):
             )
         return calibrated_prediction(prediction, self.calibration)
 
+    def follow(
+        self,
+        batch: Batch,
+        step: float = 0.01,
+        *,
+        masks: str | None = None,
+        num_samples: int = 200,
+        seed: int = 0,
+    ) -> CalibratedSURE:
+        """Take in outcomes that have become known, where the world drifts.
+
+        Predict the rows of a day, `follow` them when their outcomes are known, and predict the next
+        day with what comes back. No weight is trained: sizes take a small step after every row.
+
+        Parameters
+        ----------
+        batch : Batch
+            Rows in order of time, with targets. Each teaches under every mask that it can have,
+            what it has being hidden on purpose.
+        step : float in (0, 1)
+            A size is about an average over the last 1 / `step` rows of its pattern.
+        masks, num_samples, seed
+            As in `sure_pyro.recalibrate`.
+
+        Returns
+        -------
+        CalibratedSURE
+            With the same weights. In whatever order outcomes come, claimed variances (of classes:
+            error rates) are the actual ones in the long run, within every pattern, if `batch` is
+            short against 1 / `step`; how long is told in `sure_pyro.calibration.following`.
+
+        Raises
+        ------
+        ValueError
+            If the rows have no targets, or an option is out of range.
+        """
+        masked, before = held_out(batch, masks, seed), self.calibration
+        base, maps = self.uncalibrated(), before.reconstruction
+        if maps is not None:
+            as_fitted = base.predict(masked.batch, "none", num_weights=0).reconstruction
+            maps = maps.follow(hidden_latents(base, masked, as_fitted), masked.pattern, step)
+        said = self.before_outputs(masked.batch, num_samples=num_samples, seed=seed)
+        y, pattern = target_of(masked.batch, said.task), masked.pattern
+        output = {
+            road: m and m.follow(said.moments[road], said.probabilities.get(road), y, pattern, step)
+            for road, m in before.output.items()
+        }
+        after = Calibration(maps, output, before.rows, before.followed + len(batch))
+        return CalibratedSURE.of(base, after)
+
+    def before_outputs(self, batch: Batch, *, num_samples: int, seed: int) -> Prediction:
+        """Predict with reconstructions calibrated and outputs not yet, by every road it knows."""
+        roads = [road for road in self.calibration.output if road != "none"]
+        propagate = "both" if len(roads) == 2 else "".join(roads) or "none"
+        options = {"num_samples": num_samples, "seed": seed} if "sampling" in roads else {}
+        plain = replace(self.calibration, output=dict.fromkeys(self.calibration.output))
+        return CalibratedSURE.of(self, plain).predict(batch, propagate, **options)
+
     def save(self, path: str | Path) -> None:
         """Write the model as `SURE.save` does, and ``calibration.json`` beside it."""
         super().save(path)
@@ -190,9 +255,10 @@ class CalibratedSURE(SURE):
         c = self.calibration
         before = "none" if c.reconstruction is None else ", ".join(c.reconstruction.maps)
         after = ", ".join(road for road, m in c.output.items() if m is not None) or "none"
+        since = f", following {c.followed:,} rows since" if c.followed else ""
         return (
-            f"{super().__repr__()}\n  calibrated on {c.rows:,} held-out rows: reconstructions of "
-            f"{before}; outputs by {after}"
+            f"{super().__repr__()}\n  calibrated on {c.rows:,} held-out rows{since}: "
+            f"reconstructions of {before}; outputs by {after}"
         )
 
 
@@ -215,6 +281,13 @@ def calibrated_prediction(prediction: Prediction, calibration: Calibration) -> C
     kept = {f.name: getattr(prediction, f.name) for f in fields(prediction)}
     kept |= {"moments": moments, "probabilities": probabilities}
     return CalibratedPrediction(**kept, seen=seen)
+
+
+def target_of(batch: Batch, task: str) -> np.ndarray:
+    """Targets as the output maps take them: classes (B,), labels or values (B, C)."""
+    assert batch.target is not None
+    y = batch.target.cpu().numpy()
+    return y.reshape(len(y), -1).astype(np.float64) if task == "regression" else y
 
 
 def _fingerprint(file: Path) -> str:

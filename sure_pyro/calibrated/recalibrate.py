@@ -23,7 +23,7 @@ from sure_pyro.calibrated.maps import (
     ReconstructionMaps,
     VarianceKind,
 )
-from sure_pyro.calibrated.model import CalibratedSURE, Calibration
+from sure_pyro.calibrated.model import CalibratedSURE, Calibration, target_of
 from sure_pyro.calibration import check
 from sure_pyro.calibration.shrinkage import PRIOR_SCALE
 from sure_pyro.data import Batch, MaskedRows
@@ -109,8 +109,9 @@ def recalibrate(
         maps = ReconstructionMaps.fit(hidden, validation.modalities, variance, evidence)
     roads = {"none", *(("taylor", "sampling") if propagate == "both" else (propagate,))}
     before = Calibration(maps, dict.fromkeys(sorted(roads)), len(validation))
-    options = {"num_samples": num_samples, "seed": seed} if "sampling" in roads else {}
-    said = CalibratedSURE.of(base, before).predict(masked.batch, propagate, **options)
+    said = CalibratedSURE.of(base, before).before_outputs(
+        masked.batch, num_samples=num_samples, seed=seed
+    )
     after = {
         road: None if kind == "none" else _output_map(said, road, masked, kind, evidence)
         for road in before.output
@@ -134,11 +135,9 @@ def _groups(validation: Batch, masked: MaskedRows, prior_scale: float) -> np.nda
 def _output_map(
     said: Prediction, road: str, masked: MaskedRows, kind: str, evidence: Evidence
 ) -> OutputMap:
-    assert masked.batch.target is not None
-    target = masked.batch.target.cpu().numpy()
+    y = target_of(masked.batch, said.task)
     if kind == "temperature":
-        return OutputTemperature.fit(as_float64(said.probabilities[road]), target, evidence)
-    y = target.reshape(len(target), -1).astype(np.float64)
+        return OutputTemperature.fit(as_float64(said.probabilities[road]), y, evidence)
     return OutputVariance.fit(said.moments[road], y, cast(VarianceKind, kind), evidence)
 
 

@@ -27,8 +27,7 @@ from jaxtyping import Bool, Float, Num, Shaped
 from sure_pyro.calibration import check
 from sure_pyro.calibration.allocation import allocate, allocate_risk, cut
 from sure_pyro.calibration.files import Stored
-from sure_pyro.calibration.patterns import PerPattern, rows_by_pattern
-from sure_pyro.calibration.recalibration import Pattern
+from sure_pyro.calibration.patterns import Pattern, PerPattern, rows_by_pattern
 from sure_pyro.calibration.risk_control import controlled_threshold
 from sure_pyro.calibration.risk_coverage import RiskCoverage, risk_coverage
 

@@ -17,16 +17,7 @@ arXiv 2306.06342; Angelopoulos et al. 2022, arXiv 2208.02814). Every family coun
 many scores it has. What ONE calibration set covers then depends on how scores of a family go
 together, and no range is given.
 
-Where the world drifts nothing is exchangeable, but outcomes become known, and the quantile can
-follow them. After the score s_t of a pattern met its quantile q_t,
-
-.. math:: \log q_{t+1} = \log q_t + \eta\,\bigl(1[s_t > q_t] - (1 - \text{level})\bigr)
-
-Summed up: in whatever order they come, the share covered after T rows is within
-(log(b / a) + eta) / (eta T) of the level, if the scores and the first quantile lie in [a, b], a > 0
-(Gibbs and Candes 2021, arXiv 2106.00170; on the scores themselves Angelopoulos, Candes and
-Tibshirani 2023, arXiv 2307.16895). On the log scale the step has no unit. No quantile falls below
-`SMALLEST`, so that one of zero can rise again.
+Where the world drifts nothing is exchangeable; there quantiles can follow outcomes (`following`).
 """
 
 from __future__ import annotations
@@ -41,14 +32,11 @@ import scipy.stats
 from jaxtyping import Bool, Float
 
 from sure_pyro.calibration import check
-from sure_pyro.calibration.patterns import rows_by_pattern
-from sure_pyro.calibration.recalibration import Pattern
+from sure_pyro.calibration.following import track_quantile
+from sure_pyro.calibration.patterns import Pattern, rows_by_pattern
 
 if TYPE_CHECKING:
     import pandas as pd
-
-SMALLEST = 1e-6
-"""Of a quantile that follows; in standard deviations, or in probability."""
 
 
 class Quantile(NamedTuple):
@@ -162,13 +150,15 @@ class MondrianQuantiles:
     ) -> tuple[Float[np.ndarray, " N"], MondrianQuantiles]:
         """Quantile of each row before its score was known, in order, and the quantiles after all.
 
-        `step` is eta. A pattern begins where it stands; an infinite quantile stays infinite.
+        Scores (N,), or (N, D) of several that a row has, where NaN is not known; `step` is eta. A
+        pattern begins where it stands; an infinite quantile stays infinite.
         """
         check.fraction("step", step)
+        scores = scores.reshape(len(scores), -1)
         pattern = check.known_kind("pattern", pattern, len(scores), self.patterns)
         used, after = np.empty(len(scores)), dict(self.patterns)
         for name, k in rows_by_pattern(pattern):
-            used[k], last = _track(scores[k], self._value(name), self.level, step)
+            used[k], last = track_quantile(scores[k], self._value(name), self.level, step)
             known = self.patterns.get(name, Quantile(np.nan, 0, 0, 0))
             after[name] = known._replace(value=last, followed=known.followed + len(k))
         return used, replace(self, patterns=after)
@@ -247,15 +237,6 @@ class MondrianQuantiles:
             f"{len(names)} mask patterns have {why}, without a guarantee of their own: {listed}. "
             'Use `rare="infinite"` to get infinite intervals and full sets there instead.',
         )
-
-
-def _track(scores: np.ndarray, q: float, level: float, step: float) -> tuple[np.ndarray, float]:
-    """Quantile before each score, and after the last."""
-    used = np.empty(len(scores))
-    for t, score in enumerate(scores):
-        used[t] = q
-        q = max(q * math.exp(step * ((score > q) - (1 - level))), SMALLEST)
-    return used, q
 
 
 def conformal_quantile(scores: np.ndarray, level: float, family: np.ndarray | None = None) -> float:

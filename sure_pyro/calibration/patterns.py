@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Metric = Callable[..., Any]
+Pattern = str | int
 
 
 @dataclass(frozen=True, eq=False)

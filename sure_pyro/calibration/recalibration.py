@@ -9,12 +9,14 @@ with n_0 from `shrinkage`: a rare pattern stays near the overall fit, and a patt
 seen gets exactly that, which the result says. All curves share a factor that brings the overall
 fit back towards the model as it was trained, as far as the rows leave a doubt. What comes back are
 variances, not quantiles only, so they can be propagated.
+
+Where the world drifts, a factor per pattern follows outcomes as they become known (`following`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -22,12 +24,11 @@ from jaxtyping import Bool, Float, Num, Shaped
 
 from sure_pyro.calibration import check, shrinkage
 from sure_pyro.calibration.curves import FLOOR, MINIMUM_ROWS, SHAPES, Curve, fit_curve, rescale
-from sure_pyro.calibration.patterns import rows_by_pattern
+from sure_pyro.calibration.following import Followed, followed_of, followed_state, track_factor
+from sure_pyro.calibration.patterns import Pattern, rows_by_pattern
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Pattern = str | int
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +52,15 @@ class Recalibrated:
 
 @dataclass(frozen=True)
 class OwnFit:
-    """A pattern's own curve, the rows it rests on and the weight it has against the overall."""
+    """A pattern's own curve, the rows it rests on and the weight it has against the overall.
+
+    `mean` is the mean of the rows' recalibrated variances, by both curves as they weigh.
+    """
 
     curve: Curve
     rows: int
     weight: float
+    mean: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,12 +74,18 @@ class VarianceRecalibration:
     patterns : dict of OwnFit
     pseudo_count : float
         How many rows the overall fit counts for (n_0).
+    mean : float
+        Mean of all rows' variances by the overall curve.
+    followed : dict of Followed
+        By pattern, the factor since the fit, and after how many rows; see `follow`.
     """
 
     kind: str
     overall: Curve
     patterns: Mapping[Pattern, OwnFit]
     pseudo_count: float
+    mean: float
+    followed: Mapping[Pattern, Followed] = field(default_factory=dict)
 
     @classmethod
     def fit(
@@ -123,15 +134,13 @@ class VarianceRecalibration:
         if n0 < 0:
             raise ValueError(f"`pseudo_count` must be at least 0; got {n0}.")
         shrink = _towards_model(s2, e2, groups, prior_scale)
-        own = {
-            name: OwnFit(
-                _own_curve(kind, overall, s2[k].ravel(), e2[k].ravel(), len(k)).times(shrink),
-                len(k),
-                shrinkage.own_weight(len(k), n0),
-            )
-            for name, k in cells.items()
-        }
-        return cls(kind, overall.times(shrink), own, float(n0))
+        everyone, own = overall.times(shrink), {}
+        for name, k in cells.items():
+            curve = _own_curve(kind, overall, s2[k].ravel(), e2[k].ravel(), len(k)).times(shrink)
+            weight = shrinkage.own_weight(len(k), n0)
+            mean = float(_blend(curve, everyone, weight, s2[k]).mean())
+            own[name] = OwnFit(curve, len(k), weight, mean)
+        return cls(kind, everyone, own, float(n0), float(everyone(s2).mean()))
 
     def transform(
         self, variance: Num[np.ndarray, " _N *_D"], pattern: Shaped[np.ndarray, " _N"]
@@ -142,19 +151,73 @@ class VarianceRecalibration:
         value = self.overall(s2)
         seen, weight = np.zeros(len(s2), dtype=bool), np.zeros(len(s2))
         for name, k in rows_by_pattern(pattern):
+            seen[k] = name in self.patterns or name in self.followed
             if (own := self.patterns.get(name)) is not None:
-                seen[k], weight[k] = True, own.weight
-                value[k] = own.curve(s2[k]) ** own.weight * value[k] ** (1 - own.weight)
+                weight[k] = own.weight
+                value[k] = _blend(own.curve, self.overall, own.weight, s2[k])
+            value[k] *= self._since(name).value
         # Zero marks an entry that was observed: nothing is uncertain there, so nothing is scaled.
         value = np.where(s2 > 0, value, 0.0).astype(_dtype(variance))
         return Recalibrated(value, seen, weight)
 
+    def follow(
+        self,
+        variance: Num[np.ndarray, " _N *_D"],
+        squared_error: Num[np.ndarray, " _N *_D"],
+        pattern: Shaped[np.ndarray, " _N"],
+        step: float = 0.01,
+    ) -> tuple[Recalibrated, VarianceRecalibration]:
+        """Go through rows in order of time, each with what the outcomes before it have taught.
+
+        Parameters
+        ----------
+        variance, squared_error, pattern
+            As in `fit`, in order of time; the D entries of a row count by their means.
+        step : float in (0, 1)
+            A factor per pattern is about an average over its last 1 / `step` rows.
+
+        Returns
+        -------
+        Recalibrated
+            Of each row, from the rows before it. In whatever order errors come, their mean variance
+            is their mean squared error in the long run, within every pattern.
+        VarianceRecalibration
+            As it stands after the last row.
+        """
+        values = {"variance": variance, "squared_error": squared_error}
+        s2, e2 = (
+            check.not_negative(*x) for x in zip(values, check.alike(values, (1, 2)), strict=True)
+        )
+        check.fraction("step", step)
+        fit = replace(self, followed={}).transform(s2, pattern)
+        v, e, factor, after = _of_rows(fit.value), _of_rows(e2), np.empty(len(s2)), {}
+        for name, k in rows_by_pattern(check.keys("pattern", pattern, len(s2))):
+            f, rows = self._since(name)
+            unit = self.patterns[name].mean if name in self.patterns else self.mean
+            factor[k], f = track_factor(v[k], e[k], f, unit, step)
+            after[name] = Followed(f, rows + len(k))
+        value = (fit.value.T * factor).T.astype(_dtype(variance))
+        return replace(fit, value=value), replace(self, followed={**self.followed, **after})
+
+    def _since(self, name: Pattern) -> Followed:
+        return self.followed.get(name, Followed(1.0, 0))
+
     def to_dataframe(self) -> pd.DataFrame:
-        """Give one line per pattern: rows, weight, and the factor on its mean variance."""
+        """Give one line per pattern: rows, weight, and the factor on its mean variance.
+
+        ``factor`` is what has come to that since, by the outcomes of ``followed`` rows.
+        """
         import pandas as pd
 
         lines = [
-            {"pattern": name, "rows": own.rows, "weight": own.weight, "scale": own.curve.scale}
+            {
+                "pattern": name,
+                "rows": own.rows,
+                "weight": own.weight,
+                "scale": own.curve.scale,
+                "factor": self._since(name).value,
+                "followed": self._since(name).rows,
+            }
             for name, own in self.patterns.items()
         ]
         everyone = {
@@ -162,6 +225,8 @@ class VarianceRecalibration:
             "rows": sum(own.rows for own in self.patterns.values()),
             "weight": 1.0,
             "scale": self.overall.scale,
+            "factor": 1.0,
+            "followed": sum(f.rows for f in self.followed.values()),
         }
         return pd.DataFrame([everyone, *lines])
 
@@ -171,16 +236,19 @@ class VarianceRecalibration:
             "type": "VarianceRecalibration",
             "kind": self.kind,
             "pseudo_count": str(self.pseudo_count),  # JSON has no infinity
+            "mean": self.mean,
             "overall": self.overall.to_dict(),
             "patterns": [
                 {
                     "pattern": name,
                     "rows": own.rows,
                     "weight": own.weight,
+                    "mean": own.mean,
                     "curve": own.curve.to_dict(),
                 }
                 for name, own in self.patterns.items()
             ],
+            "followed": followed_state(self.followed),
         }
 
     @classmethod
@@ -188,11 +256,17 @@ class VarianceRecalibration:
         """Rebuild what `to_dict` gave; the numbers are the same to the last bit."""
         check.type_of_state(state, "VarianceRecalibration")
         own = {
-            p["pattern"]: OwnFit(Curve.from_dict(p["curve"]), p["rows"], p["weight"])
+            p["pattern"]: OwnFit(Curve.from_dict(p["curve"]), p["rows"], p["weight"], p["mean"])
             for p in state["patterns"]
         }
-        overall = Curve.from_dict(state["overall"])
-        return cls(state["kind"], overall, own, float(state["pseudo_count"]))
+        return cls(
+            state["kind"],
+            Curve.from_dict(state["overall"]),
+            own,
+            float(state["pseudo_count"]),
+            state["mean"],
+            followed_of(state["followed"]),
+        )
 
 
 def _checked(
@@ -204,6 +278,10 @@ def _checked(
         if not check.not_negative(name, array).any():
             raise ValueError(f"Every `{name}` is zero: there is no scale to recalibrate.")
     return s2, e2, check.keys("pattern", pattern, len(s2))
+
+
+def _blend(own: Curve, overall: Curve, weight: float, s2: np.ndarray) -> np.ndarray:
+    return own(s2) ** weight * overall(s2) ** (1 - weight)
 
 
 def _own_curve(kind: str, overall: Curve, s2: np.ndarray, e2: np.ndarray, rows: int) -> Curve:

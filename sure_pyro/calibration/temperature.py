@@ -5,12 +5,14 @@ r"""Temperature scaling of class probabilities, per mask pattern (Guo et al. 201
 One number T per pattern, by maximum likelihood on held-out rows, shrunk on the log scale towards
 the overall temperature, and that towards 1, as in `shrinkage`. It changes confidences and never
 the order of the classes, so the accuracy stays as it is.
+
+Where the world drifts, temperatures follow outcomes as they become known (`following`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,8 +21,14 @@ import scipy.special
 from jaxtyping import Int, Num, Shaped
 
 from sure_pyro.calibration import check, shrinkage
-from sure_pyro.calibration.patterns import rows_by_pattern
-from sure_pyro.calibration.recalibration import Pattern, Recalibrated
+from sure_pyro.calibration.following import (
+    Followed,
+    followed_of,
+    followed_state,
+    track_temperature,
+)
+from sure_pyro.calibration.patterns import Pattern, rows_by_pattern
+from sure_pyro.calibration.recalibration import Recalibrated
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,11 +47,14 @@ class TemperatureScaling:
     patterns : dict of (own temperature, rows, weight of the own temperature)
     pseudo_count : float
         How many rows the overall temperature counts for (n_0).
+    followed : dict of Followed
+        By pattern, the temperature in place of the fit's, and after how many rows; see `follow`.
     """
 
     overall: float
     patterns: Mapping[Pattern, tuple[float, int, float]]
     pseudo_count: float
+    followed: Mapping[Pattern, Followed] = field(default_factory=dict)
 
     @classmethod
     def fit(
@@ -95,7 +106,12 @@ class TemperatureScaling:
         return cls(overall * shrink, patterns, float(n0))
 
     def temperature(self, pattern: Pattern) -> float:
-        """Temperature used for a pattern: its own, shrunk; the overall one if never seen."""
+        """Temperature used for a pattern.
+
+        Where it followed outcomes to; else its own, shrunk; the overall one if never seen.
+        """
+        if pattern in self.followed:
+            return self.followed[pattern].value
         own, _, weight = self.patterns.get(pattern, (self.overall, 0, 0.0))
         return float(own**weight * self.overall ** (1 - weight))
 
@@ -107,22 +123,66 @@ class TemperatureScaling:
         pattern = check.known_kind("pattern", pattern, len(logit), self.patterns)
         T, weight, seen = np.empty(len(logit)), np.zeros(len(logit)), np.zeros(len(logit), bool)
         for name, k in rows_by_pattern(pattern):
-            T[k], seen[k] = self.temperature(name), name in self.patterns
+            T[k] = self.temperature(name)
+            seen[k] = name in self.patterns or name in self.followed
             weight[k] = self.patterns[name][2] if name in self.patterns else 0.0
-        p = scipy.special.softmax(logit / T[:, None], axis=1)
-        dtype = np.asarray(probability).dtype
-        return Recalibrated(p.astype(dtype if dtype.kind == "f" else np.float64), seen, weight)
+        return Recalibrated(_softened(logit, T, probability), seen, weight)
+
+    def follow(
+        self,
+        probability: Num[np.ndarray, "_N _C"],
+        label: Int[np.ndarray, " _N"],
+        pattern: Shaped[np.ndarray, " _N"],
+        step: float = 0.01,
+    ) -> tuple[Recalibrated, TemperatureScaling]:
+        """Go through rows in order of time, each with what the labels before it have taught.
+
+        Parameters
+        ----------
+        probability, label, pattern
+            As in `fit`, in order of time.
+        step : float in (0, 1)
+            How fast a temperature follows: its log rises by 5 `step` times the confidence after
+            a wrong answer, and falls by 5 `step` times the doubt after a right one.
+
+        Returns
+        -------
+        Recalibrated
+            Of each row, from the rows before it. In whatever order labels come, the error rate that
+            they claim is the actual one in the long run, within every pattern.
+        TemperatureScaling
+            As it stands after the last row.
+        """
+        logit, before = _logits(probability), self.transform(probability, pattern)
+        y = check.labels("label", label, *logit.shape)
+        check.fraction("step", step)
+        wrong, T, after = logit.argmax(1) != y, np.empty(len(y)), {}
+        for name, k in rows_by_pattern(check.keys("pattern", pattern, len(y))):
+
+            def doubt(t: int, at: float, z: np.ndarray = logit[k]) -> float:
+                return 1 - scipy.special.softmax(z[t] / at).max()
+
+            T[k], last = track_temperature(doubt, wrong[k], self.temperature(name), RANGE, step)
+            rows = self.followed[name].rows if name in self.followed else 0
+            after[name] = Followed(last, rows + len(k))
+        value = _softened(logit, T, probability)
+        return replace(before, value=value), replace(self, followed={**self.followed, **after})
 
     def to_dataframe(self) -> pd.DataFrame:
-        """Give one line per pattern: rows, own temperature, weight, temperature used."""
+        """Give one line per pattern: rows, own temperature, weight, temperature used.
+
+        ``followed``: by how many rows' outcomes it came to what is used.
+        """
         import pandas as pd
 
-        return pd.DataFrame(
+        table = pd.DataFrame(
             [
                 {"pattern": p, "rows": n, "own": T, "weight": w, "used": self.temperature(p)}
                 for p, (T, n, w) in self.patterns.items()
             ]
         )
+        rows = {p: f.rows for p, f in self.followed.items()}
+        return table.assign(followed=table["pattern"].map(lambda p: rows.get(p, 0)))
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain lists, strings and numbers, ready for JSON."""
@@ -134,6 +194,7 @@ class TemperatureScaling:
                 {"pattern": p, "temperature": T, "rows": n, "weight": w}
                 for p, (T, n, w) in self.patterns.items()
             ],
+            "followed": followed_state(self.followed),
         }
 
     @classmethod
@@ -143,13 +204,21 @@ class TemperatureScaling:
         patterns = {
             p["pattern"]: (p["temperature"], p["rows"], p["weight"]) for p in state["patterns"]
         }
-        return cls(state["overall"], patterns, float(state["pseudo_count"]))
+        n0, followed = float(state["pseudo_count"]), followed_of(state["followed"])
+        return cls(state["overall"], patterns, n0, followed)
 
 
 def _logits(probability: np.ndarray) -> np.ndarray:
     p = check.probabilities("probability", probability)
     # An exact zero would stay zero at every temperature and make the likelihood infinite.
     return np.log(np.maximum(p, np.finfo(np.float64).eps))
+
+
+def _softened(logit: np.ndarray, T: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """Probabilities at the temperature of each row, in the dtype that came in."""
+    dtype = np.asarray(probability).dtype
+    p = scipy.special.softmax(logit / T[:, None], axis=1)
+    return p.astype(dtype if dtype.kind == "f" else np.float64)
 
 
 def _maximum_likelihood(logit: np.ndarray, y: np.ndarray) -> float:

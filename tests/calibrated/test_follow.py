@@ -1,0 +1,179 @@
+import numpy as np
+import pytest
+import torch
+
+import sure_pyro as sp
+from sure_pyro.calibrated import hidden_latents
+from sure_pyro.calibrated.arrays import as_float64
+from sure_pyro.calibration import variance_ratio
+from sure_pyro.data import every_mask
+
+
+def drifted(batch, factor=1.8):
+    return batch.replace(features={name: factor * x for name, x in batch.features.items()})
+
+
+def days(batch, rows=20):
+    return [batch[i : i + rows] for i in range(0, len(batch), rows)]
+
+
+def claims(model, masked):
+    """By target: masked rows, claimed variances and squared errors of hidden latents."""
+    hidden = hidden_latents(model, masked, model.predict(masked.batch, "none").reconstruction)
+    return {name: (masked.pattern[h.where], *h.pair()) for name, h in hidden.items()}
+
+
+def ratios(finds):
+    """Variance ratio of every target and pattern over all days."""
+    found = []
+    for name in finds[0]:
+        pattern, s2, e2 = (np.concatenate(x) for x in zip(*(f[name] for f in finds), strict=True))
+        found.append(variance_ratio(s2, e2, pattern).value)
+    return np.concatenate(found)
+
+
+def test_reconstructions_follow_a_drift_within_every_pattern(worlds):
+    """A day is short against 1 / step, so claims and errors meet in the mean, whatever comes."""
+    model, validation, new = worlds["regression"]
+    calibrated = sp.recalibrate(model, validation)
+    before, followed, now = [], [], calibrated
+    for day in days(drifted(new)):
+        masked = every_mask(day)
+        before.append(claims(calibrated, masked))
+        followed.append(claims(now, masked))
+        now = now.follow(day, step=0.02)
+    assert ratios(before).max() < 0.7
+    assert np.abs(np.log(ratios(followed))).max() < 0.15
+    assert now.calibration.followed == len(new)
+    assert "following 800 rows since" in repr(now)
+
+
+def test_outputs_follow_a_drift_within_every_pattern(worlds):
+    model, validation, new = worlds["regression"]
+    calibrated = now = sp.recalibrate(model, validation, reconstruction="none")
+    stream = new.replace(target=3 * new.target)
+    pattern, s2, e2 = [], [], []
+    for day in days(stream):
+        masked = every_mask(day)
+        p = now.predict(masked.batch)
+        pattern.append(masked.pattern)
+        s2.append(as_float64(p.total))
+        e2.append(np.square(as_float64(p.mean) - masked.batch.target.numpy().reshape(-1, 1)))
+        now = now.follow(day, step=0.02)
+    pattern, s2, e2 = (np.concatenate(x) for x in (pattern, s2, e2))
+    assert np.abs(np.log(variance_ratio(s2, e2, pattern).value)).max() < 0.15
+    fixed = as_float64(calibrated.predict(every_mask(stream).batch).total)
+    assert fixed.mean() < 0.5 * s2.mean()
+
+
+@pytest.mark.parametrize("task", ["classification", "multilabel"])
+def test_error_rates_follow(worlds, task):
+    """Labels that contradict the model make it doubt, and no answer changes."""
+    model, validation, new = worlds[task]
+    calibrated = sp.recalibrate(model, validation)
+    p = model.predict(new)
+    wrong = (p.label + 1) % 3 if task == "classification" else 1.0 - p.label
+    after = calibrated.follow(new.replace(target=wrong), step=0.05)
+    masked = every_mask(new)
+    fixed, found = (m.predict(masked.batch).probabilities["taylor"] for m in (calibrated, after))
+    sure = [(x - (x > 0.5).float()).abs() if task == "multilabel" else 1 - x.amax(-1)
+            for x in (fixed, found)]  # fmt: skip
+    most = 2 / 3 if task == "classification" else 1 / 2  # what three classes, two classes leave
+    assert most - sure[1].mean() < 0.2 * (most - sure[0].mean())
+    if task == "classification":
+        assert torch.equal(fixed.argmax(-1), found.argmax(-1))
+
+
+def test_a_day_by_hand(worlds):
+    """Maps follow what the model as fitted reconstructs; outputs what is said before their map."""
+    model, validation, new = worlds["regression"]
+    calibrated, day = sp.recalibrate(model, validation), new[:7]
+    after, masked = calibrated.follow(day, step=0.05), every_mask(new[:7])
+    found = after.calibration
+    for name, (pattern, s2, e2) in claims(model, masked).items():
+        before = calibrated.calibration.reconstruction.maps[name]
+        expected = before.follow(s2, e2, pattern, 0.05)[1]
+        assert found.reconstruction.maps[name].followed == expected.followed
+    half = sp.recalibrate(model, validation, output="none")
+    p, y = half.predict(masked.batch), masked.batch.target.numpy().reshape(-1, 1)
+    e2 = np.square(as_float64(p.mean) - y)
+    (before,) = calibrated.calibration.output["taylor"].maps
+    expected = before.follow(as_float64(p.total)[:, 0], e2[:, 0], masked.pattern, 0.05)[1]
+    for name, f in found.output["taylor"].maps[0].followed.items():
+        assert f == pytest.approx(expected.followed[name])
+    assert set(found.output) == {"taylor", "none"}
+
+
+@pytest.mark.parametrize("propagate", ["both", "sampling", "none"])
+def test_every_road_follows_and_the_file_keeps_it(worlds, tmp_path, propagate):
+    model, validation, new = worlds["regression"]
+    now = sp.recalibrate(model, validation, propagate=propagate, num_samples=20)
+    now = now.follow(new[:30], num_samples=20)
+    for road, fitted in now.calibration.output.items():
+        assert fitted.maps[0].followed, road
+    now.save(tmp_path)
+    back = sp.CalibratedSURE.load(tmp_path)
+    a, b = (m.predict(new[:9], propagate, num_samples=20) for m in (now, back))
+    assert all(torch.equal(a.moments[r].variance, b.moments[r].variance) for r in a.moments)
+    assert back.calibration.followed == 30
+
+
+def test_what_is_truly_absent_teaches_nothing_of_itself(worlds):
+    model, validation, new = worlds["regression"]
+    calibrated = sp.recalibrate(model, validation)
+    after = calibrated.follow(sp.missing.pattern(new[:20], ["image", "audio"]))
+    maps = after.calibration.reconstruction.maps
+    assert not maps["text"].followed
+    assert set(maps["image"].followed) == {"audio"}
+
+
+def test_bad_input_is_refused(worlds):
+    model, validation, new = worlds["regression"]
+    calibrated = sp.recalibrate(model, validation)
+    with pytest.raises(ValueError, match="has no targets"):
+        calibrated.follow(new.replace(target=None))
+    with pytest.raises(ValueError, match="`step` must lie strictly between 0 and 1; got 3"):
+        calibrated.follow(new[:5], step=3.0)
+
+
+# -- conformal intervals of latents ---------------------------------------------------------------
+
+
+def inside(latents, model, masked):
+    """Share of each hidden latent's entries that are covered, by target and pattern."""
+    p = model.predict(masked.batch, "none")
+    found, shares = latents.predict(p), {}
+    for name, h in hidden_latents(model, masked, p.reconstruction).items():
+        lower, upper = (
+            b.reshape(len(b), -1)[h.where] for b in (found[name].lower, found[name].upper)
+        )
+        hit = ((lower <= h.truth) & (h.truth <= upper)).mean(1)
+        shares |= {
+            (name, p): hit[masked.pattern[h.where] == p] for p in set(masked.pattern[h.where])
+        }
+    return shares
+
+
+def test_intervals_of_latents_follow_a_drift(worlds):
+    model, validation, new = worlds["regression"]
+    fixed = now = sp.conformal_latents(model, validation)
+    before, followed = [], []
+    for day in days(drifted(new)):
+        masked = every_mask(day)
+        before.append(inside(fixed, model, masked))
+        followed.append(inside(now, model, masked))
+        now = now.follow(model, day)
+    for cell in before[0]:
+        assert np.concatenate([f[cell] for f in before]).mean() < 0.85
+        assert abs(np.concatenate([f[cell] for f in followed]).mean() - 0.9) < 0.03
+
+
+def test_a_row_of_a_latent_by_hand(worlds):
+    model, validation, new = worlds["regression"]
+    fitted, masked = sp.conformal_latents(model, validation), every_mask(new[:1])
+    after = fitted.follow(model, new[:1], step=0.1)
+    for (name, pattern), (share,) in inside(fitted, model, masked).items():
+        q, moved = (f.fitted[name].quantiles.patterns[pattern].value for f in (fitted, after))
+        assert moved == pytest.approx(q * np.exp(0.1 * ((1 - share) - 0.1)))
+    with pytest.raises(ValueError, match="the prediction of|The fit is on predictions of"):
+        fitted.follow(sp.recalibrate(model, validation), new[:1])
