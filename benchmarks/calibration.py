@@ -30,6 +30,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
@@ -42,6 +43,7 @@ from sure_pyro.calibrated.doubt import doubt, loss
 from sure_pyro.calibration.bootstrap import bootstrap_counts, interval
 from sure_pyro.calibration.shrinkage import PRIOR_SCALE
 from sure_pyro.data import MaskedRows, every_mask
+from sure_pyro.plots import plot_ratio_over_time
 
 RESULTS = Path(__file__).parent / "results"
 BUDGETS = (0.1, 0.2, 0.3, 0.5)
@@ -194,7 +196,9 @@ def sizes(model: sp.SURE, stretches: Stretches, drift: bool) -> Iterator[dict]:
     return found.measured()
 
 
-def sizes_following(model: sp.SURE, held_out: sp.Batch, test: sp.Batch, N: int) -> Iterator[dict]:
+def sizes_following(
+    model: sp.SURE, held_out: sp.Batch, test: sp.Batch, N: int, picture: Path | None
+) -> Iterator[dict]:
     """Every size where all of them follow outcomes, which become known N rows at a time."""
     found, calibrated = Cells(), sp.recalibrate(model, held_out)
     intervals, latents = conformal_fits(calibrated, held_out, new_groups=False)
@@ -210,7 +214,24 @@ def sizes_following(model: sp.SURE, held_out: sp.Batch, test: sp.Batch, N: int) 
             _, intervals = intervals.follow(p, masked.batch)
             latents = latents.follow(calibrated, now)
             calibrated = calibrated.follow(now)
+    if picture:
+        draw(found, picture)
     return found.measured()
+
+
+def draw(found: "Cells", picture: Path) -> None:
+    """Claimed over actual variance of a regression's output over time, under its worst mask."""
+    names = {"before": "as fitted", "after": "following outcomes"}
+    pairs = {name: found.arrays(("output", "y", "variance ratio", k)) for k, name in names.items()}
+    s2, e2, pattern, *_ = pairs["as fitted"]
+    worst = min(np.unique(pattern), key=lambda p: s2[pattern == p].mean() / e2[pattern == p].mean())
+    series = {
+        name: (a[pattern == worst], b[pattern == worst]) for name, (a, b, *_) in pairs.items()
+    }
+    fig, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
+    plot_ratio_over_time(series, ax)
+    ax.set_title(f"visible: {worst}", fontsize="medium")
+    fig.savefig(picture, dpi=150)
 
 
 def conformal_fits(model: sp.SURE, held_out: sp.Batch, new_groups: bool):
@@ -233,10 +254,14 @@ class Cells:
             self.pieces[cell].append((*arrays, masked.pattern[where], unit[where], row[where]))
         self.rows += len(masked.complete)
 
+    def arrays(self, cell: Cell) -> list[np.ndarray]:
+        """The two arrays of a cell, and pattern, unit and number of each row."""
+        return [np.concatenate(x) for x in zip(*self.pieces[cell], strict=True)]
+
     def measured(self) -> Iterator[dict]:
         """Every cell, by pattern; a single group can not be drawn from, so its rows are."""
-        for cell, pieces in self.pieces.items():
-            a, b, pattern, unit, row = (np.concatenate(x) for x in zip(*pieces, strict=True))
+        for cell in self.pieces:
+            a, b, pattern, unit, row = self.arrays(cell)
             yield from measured(cell, a, b, pattern, unit if len(np.unique(unit)) > 1 else row)
 
 
@@ -331,7 +356,9 @@ def cell(source: str, seed: int, options) -> dict[str, pd.DataFrame]:
 def measures(options, model, data, validation, test, seed) -> dict[str, Iterator[dict]]:
     """What each table is made from, lazily."""
     if options.how == "following":
-        return {"sizes": sizes_following(model, validation, test, options.following)}
+        return {
+            "sizes": sizes_following(model, validation, test, options.following, options.picture)
+        }
     if options.how == "within":
         validation, test = validation.split((0.5, 0.5), seed=seed)
     drift = options.how == "rolling"
@@ -403,6 +430,8 @@ def main() -> None:
                      help="calibrate on the groups just before")  # fmt: skip
     how.add_argument("--following", type=int, metavar="N",
                      help="let sizes follow outcomes, N rows at a time")  # fmt: skip
+    parser.add_argument("--picture", type=Path,
+                        help="draw a following regression over time here")  # fmt: skip
     parser.add_argument("--again", action="store_true", help="measure again what was measured")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()

@@ -13,6 +13,7 @@ from sure_pyro.plots.coverage import plot_coverage, plot_width
 from sure_pyro.plots.deferral import plot_deferral
 from sure_pyro.plots.history import plot_correlation_history
 from sure_pyro.plots.images import plot_images
+from sure_pyro.plots.over_time import plot_ratio_over_time
 from sure_pyro.plots.panels import plot_panels
 from sure_pyro.plots.patterns import plot_by_pattern, plot_variance_ratio
 from sure_pyro.plots.pit import plot_pit, plot_pit_grid
@@ -28,7 +29,7 @@ __all__ = [
     # whether its uncertainty is right
     "plot_variance_reliability", "plot_confidence_reliability", "plot_pit", "plot_pit_grid",
     "plot_coverage", "plot_width", "plot_by_pattern", "plot_variance_ratio", "plot_shrinkage",
-    "plot_conformal_coverage",
+    "plot_conformal_coverage", "plot_ratio_over_time",
     # whether it ranks
     "plot_risk_coverage", "plot_sparsification", "plot_correlations", "plot_deferral",
     # any of these, once for each mask pattern
