@@ -89,7 +89,8 @@ def recalibrate(
     -----
     A pattern that was never met gets the overall fit, and ``prediction.seen`` says so. Rows that
     chose the best epoch look a little better than new ones: where there are enough, cut a part for
-    calibration alone. Where the world drifts, calibrate again now and then on the latest rows.
+    calibration alone. Where the world drifts, `CalibratedSURE.follow` takes in outcomes as they
+    become known.
     """
     kind = _checked(model, reconstruction, output)
     base = model.uncalibrated() if isinstance(model, CalibratedSURE) else model
