@@ -13,7 +13,13 @@ FEW_MODALITIES = 6
 """Up to here every row is put under every mask that it can have (63 of them)."""
 
 
-def held_out(validation: Batch, masks: str | None, seed: int, targets: bool = True) -> MaskedRows:
+def held_out(
+    validation: Batch,
+    masks: str | None,
+    seed: int,
+    targets: bool = True,
+    name: str = "validation",
+) -> MaskedRows:
     """Put held-out rows under masks.
 
     Parameters
@@ -24,6 +30,8 @@ def held_out(validation: Batch, masks: str | None, seed: int, targets: bool = Tr
         was recorded. None: ``"every"`` up to 6 modalities, else ``"random"``.
     targets : bool
         Whether they are needed.
+    name : str
+        Of the rows, in the message.
 
     Raises
     ------
@@ -31,7 +39,7 @@ def held_out(validation: Batch, masks: str | None, seed: int, targets: bool = Tr
         If there are no targets where they are needed, or `masks` is none of the choices.
     """
     if targets and validation.target is None:
-        raise ValueError("`validation` has no targets: there is nothing to calibrate on.")
+        raise ValueError(f"`{name}` has no targets: there is nothing to calibrate on.")
     if masks is None:
         masks = "every" if len(validation.modalities) <= FEW_MODALITIES else "random"
     if masks == "every":

@@ -26,7 +26,7 @@ from sure_pyro.data import Batch
 from sure_pyro.models import SURE, Backbone, Latents, LocScale, Prediction
 
 FILE, WEIGHTS = "calibration.json", "weights.safetensors"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,7 +197,7 @@ class CalibratedSURE(SURE):
         ValueError
             If the rows have no targets, or an option is out of range.
         """
-        masked, before = held_out(batch, masks, seed), self.calibration
+        masked, before = held_out(batch, masks, seed, name="batch"), self.calibration
         base, maps = self.uncalibrated(), before.reconstruction
         if maps is not None:
             as_fitted = base.predict(masked.batch, "none", num_weights=0).reconstruction

@@ -130,7 +130,9 @@ def test_what_is_truly_absent_teaches_nothing_of_itself(worlds):
 def test_bad_input_is_refused(worlds):
     model, validation, new = worlds["regression"]
     calibrated = sp.recalibrate(model, validation)
-    with pytest.raises(ValueError, match="has no targets"):
+    with pytest.raises(
+        ValueError, match="`batch` has no targets: there is nothing to calibrate on"
+    ):
         calibrated.follow(new.replace(target=None))
     with pytest.raises(ValueError, match="`step` must lie strictly between 0 and 1; got 3"):
         calibrated.follow(new[:5], step=3.0)
@@ -175,5 +177,5 @@ def test_a_row_of_a_latent_by_hand(worlds):
     for (name, pattern), (share,) in inside(fitted, model, masked).items():
         q, moved = (f.fitted[name].quantiles.patterns[pattern].value for f in (fitted, after))
         assert moved == pytest.approx(q * np.exp(0.1 * ((1 - share) - 0.1)))
-    with pytest.raises(ValueError, match="the prediction of|The fit is on predictions of"):
+    with pytest.raises(ValueError, match="The fit is on predictions of a model as it was fitted"):
         fitted.follow(sp.recalibrate(model, validation), new[:1])
