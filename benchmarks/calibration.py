@@ -211,7 +211,7 @@ def sizes_following(
             p = calibrated.predict(masked.batch)
             found.add(masked, observed(model, calibrated, masked))
             found.add(masked, of_conformal("conformal", intervals, latents, calibrated, p, masked))
-            _, intervals = intervals.follow(p, masked.batch)
+            intervals = intervals.follow(calibrated, now)
             latents = latents.follow(calibrated, now)
             calibrated = calibrated.follow(now)
     if picture:

@@ -11,15 +11,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import pandas as pd
 
 from sure_pyro.calibrated.arrays import as_float64
-from sure_pyro.calibrated.held_out import families, held_out
+from sure_pyro.calibrated.held_out import families, held_out, stream
 from sure_pyro.calibrated.model import CalibratedPrediction
-from sure_pyro.calibrated.road import check_kind, check_road, check_took, pattern_in, target_in
+from sure_pyro.calibrated.road import (
+    check_kind,
+    check_road,
+    check_took,
+    followed_by,
+    pattern_in,
+    target_in,
+    warn_of_moved_sizes,
+)
 from sure_pyro.calibration import (
     ConformalIntervals,
     ConformalSets,
@@ -48,67 +56,77 @@ class Conformal(Stored):
         Whose means and variances, or probabilities, are used.
     calibrated : bool
         Whether they are those of a calibrated model.
+    model_followed : int
+        How many rows' outcomes that model had followed at the fit.
     """
 
     fitted: ConformalIntervals | ConformalSets
     road: str
     calibrated: bool
+    model_followed: int
 
     def predict(self, prediction: Prediction) -> Intervals | Sets:
         """Give an interval (B, C) in units of the target, or a set of classes, for each row.
 
         `guaranteed` (B,) is False where the row's pattern was rare or never met, had too few
-        groups, or has followed outcomes.
+        groups, or has followed outcomes; and everywhere, if the model has followed outcomes since
+        the fit.
 
         Raises
         ------
         ValueError
             If the prediction did not take the road of the fit, or one is calibrated and one not.
         """
-        self._check(prediction)
+        check_took(prediction, self.road)
+        check_kind(prediction, self.calibrated)
         fitted: Any = self.fitted  # sets and intervals take what their own road says
-        return fitted.predict(*_said(prediction, self.road), pattern_in(prediction))
+        found = fitted.predict(*_said(prediction, self.road), pattern_in(prediction))
+        return as_promised(found, prediction, self.model_followed)
 
     def follow(
-        self, prediction: Prediction, batch: Batch, step: float = 0.05
-    ) -> tuple[Intervals | Sets, Conformal]:
-        """Go through rows in order of time, each with what the outcomes before it have taught.
-
-        For outcomes that become known row by row. Where those of a day come together, take
-        `predict` for the day, and then what `follow` gives for the next.
+        self,
+        model: SURE,
+        batch: Batch,
+        step: float = 0.05,
+        *,
+        masks: str | None = None,
+        num_samples: int = 200,
+        seed: int = 0,
+    ) -> Conformal:
+        """Take in outcomes that have become known, where the world drifts.
 
         Parameters
         ----------
-        prediction : Prediction
-            Of `batch`.
+        model : SURE
+            As it predicted these rows.
         batch : Batch
-            Rows with targets, in order of time.
+            Rows whose targets became known together, after those followed before.
         step : float in (0, 1)
-            How fast the log of a pattern's quantile follows.
+            How fast the log of a pattern's quantile follows; see `ConformalIntervals.follow`.
+        masks, num_samples, seed
+            As in `CalibratedSURE.follow`.
 
         Returns
         -------
-        Intervals or Sets
-            Of each row, from the rows of its pattern before it. In whatever order outcomes come,
-            they cover at the level within every pattern in the long run.
         Conformal
-            As it stands after the last row: `predict` with it, or follow on.
+            To `predict` with for the next rows. Within every pattern it covers at the level in the
+            mean over the long run, whatever order outcomes come in, as long as errors stay within
+            bounds, in standard deviations.
 
         Raises
         ------
         ValueError
-            As `predict`, or if the prediction is of another batch.
+            If the rows have no targets, or the model is calibrated and that of the fit was not, or
+            the reverse.
         """
-        self._check(prediction)
-        y = _outcome(prediction, batch)
-        said, pattern = _said(prediction, self.road), pattern_in(prediction)
-        fitted: Any = self.fitted
-        found, after = fitted.follow(*said, y, pattern, step)
-        return found, replace(self, fitted=after)
-
-    def _check(self, prediction: Prediction) -> None:
-        check_took(prediction, self.road)
+        masked = stream(batch, masks, seed + rows_followed(self.fitted))
+        options = {"num_samples": num_samples, "seed": seed} if self.road == "sampling" else {}
+        prediction = model.predict(masked.batch, self.road, **options)
         check_kind(prediction, self.calibrated)
+        y, pattern = _outcome(prediction, masked.batch), masked.pattern
+        fitted: Any = self.fitted
+        said = _said(prediction, self.road)
+        return replace(self, fitted=fitted.follow(*said, y, pattern, step, together=True)[1])
 
     def guarantee(self) -> pd.DataFrame:
         """State the coverage of each pattern with its finite-sample slack.
@@ -125,6 +143,7 @@ class Conformal(Stored):
             "type": "Conformal",
             "road": self.road,
             "calibrated": self.calibrated,
+            "model_followed": self.model_followed,
             "fitted": self.fitted.to_dict(),
         }
 
@@ -133,7 +152,7 @@ class Conformal(Stored):
         """Rebuild what `to_dict` gave; the numbers are the same to the last bit."""
         check.type_of_state(state, "Conformal")
         fitted = KINDS[state["fitted"]["type"]].from_dict(state["fitted"])
-        return cls(fitted, state["road"], state["calibrated"])
+        return cls(fitted, state["road"], state["calibrated"], state["model_followed"])
 
 
 def conformal(
@@ -200,7 +219,26 @@ def conformal(
         row=masked.row,
         groups=families(masked, new_groups),
     )
-    return Conformal(fitted, propagate, isinstance(prediction, CalibratedPrediction))
+    calibrated = isinstance(prediction, CalibratedPrediction)
+    return Conformal(fitted, propagate, calibrated, followed_by(prediction))
+
+
+Bounds = TypeVar("Bounds", Intervals, Sets)
+
+
+def as_promised(found: Bounds, prediction: Prediction, model_followed: int) -> Bounds:
+    """Take the guarantee back where the model has followed outcomes since the fit."""
+    if not found.guaranteed.any() or followed_by(prediction) == model_followed:
+        return found
+    warn_of_moved_sizes(
+        prediction, model_followed, "intervals or sets", "Let them `follow`, or fit them again."
+    )
+    return replace(found, guaranteed=np.zeros_like(found.guaranteed))
+
+
+def rows_followed(fitted: ConformalIntervals | ConformalSets) -> int:
+    """Rows that the quantiles have followed, all patterns together."""
+    return sum(q.followed for q in fitted.quantiles.patterns.values())
 
 
 def _said(prediction: Prediction, road: str) -> list[Any]:

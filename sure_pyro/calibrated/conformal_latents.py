@@ -16,10 +16,11 @@ import numpy as np
 import pandas as pd
 
 from sure_pyro.calibrated.arrays import as_float64
-from sure_pyro.calibrated.held_out import families, held_out
+from sure_pyro.calibrated.conformal import as_promised, rows_followed
+from sure_pyro.calibrated.held_out import families, held_out, stream
 from sure_pyro.calibrated.hidden import Hidden, hidden_latents
 from sure_pyro.calibrated.model import CalibratedPrediction
-from sure_pyro.calibrated.road import check_kind, pattern_in
+from sure_pyro.calibrated.road import check_kind, followed_by, pattern_in
 from sure_pyro.calibration import ConformalIntervals, Intervals, check
 from sure_pyro.calibration.conformal import Rare
 from sure_pyro.calibration.files import Stored
@@ -39,10 +40,13 @@ class ConformalLatents(Stored):
         By target modality; one that was never hidden on purpose has none.
     calibrated : bool
         Whether the reconstructions are those of a calibrated model.
+    model_followed : int
+        How many rows' outcomes that model had followed at the fit.
     """
 
     fitted: Mapping[str, ConformalIntervals]
     calibrated: bool
+    model_followed: int
 
     def predict(self, prediction: Prediction) -> dict[str, Intervals]:
         """Give the intervals of each modality: bounds (B, L, D), in standard deviations of it.
@@ -58,7 +62,7 @@ class ConformalLatents(Stored):
         check_kind(prediction, self.calibrated)
         lacking = ~prediction.available.cpu().numpy()
         pattern = pattern_in(prediction)
-        return {
+        found = {
             name: _intervals(
                 fitted,
                 prediction.reconstruction[name],
@@ -67,6 +71,7 @@ class ConformalLatents(Stored):
             )
             for name, fitted in self.fitted.items()
         }
+        return {n: as_promised(f, prediction, self.model_followed) for n, f in found.items()}
 
     def follow(
         self,
@@ -77,36 +82,39 @@ class ConformalLatents(Stored):
         masks: str | None = None,
         seed: int = 0,
     ) -> ConformalLatents:
-        """Take in rows in order of time, what they have being hidden on purpose.
+        """Take in rows that have come, what they have being hidden on purpose.
 
         Parameters
         ----------
         model : SURE
             As it predicted these rows.
         batch : Batch
+            Rows after those followed before; targets are not needed.
         step : float in (0, 1)
             How fast the log of a pattern's quantile follows the share of a row's entries that were
             not covered.
         masks, seed
-            As in `sure_pyro.recalibrate`.
+            As in `CalibratedSURE.follow`.
 
         Returns
         -------
         ConformalLatents
-            As it stands after the last row.
+            To `predict` with for the next rows. A modality that the fit never hid has no quantile
+            to begin with, and gets none.
         """
-        masked = held_out(batch, masks, seed, targets=False)
+        offset = sum(rows_followed(f) for f in self.fitted.values())
+        masked = stream(batch, masks, seed + offset, targets=False)
         prediction = model.predict(masked.batch, "none", num_weights=0)
         check_kind(prediction, self.calibrated)
-        after = dict(self.fitted)
-        for name, h in hidden_latents(model, masked, prediction.reconstruction).items():
-            if name in after:
-                scores = np.abs(h.truth - h.loc) / h.sigma
-                if h.known is not None:
-                    scores[~h.known] = np.nan
-                q = after[name].quantiles.follow(scores, masked.pattern[h.where], step)[1]
-                after[name] = ConformalIntervals(q)
-        return replace(self, fitted=after)
+        hidden, after = hidden_latents(model, masked, prediction.reconstruction), {}
+        for name in [name for name in hidden if name in self.fitted]:
+            h, quantiles = hidden[name], self.fitted[name].quantiles
+            scores = np.abs(h.truth - h.loc) / h.sigma
+            if h.known is not None:
+                scores[~h.known] = np.nan
+            pattern = masked.pattern[h.where]
+            after[name] = ConformalIntervals(quantiles.follow(scores, pattern, step, True)[1])
+        return replace(self, fitted={**self.fitted, **after})
 
     def guarantee(self) -> pd.DataFrame:
         """State the coverage by target modality and pattern, as `Conformal.guarantee` does."""
@@ -116,14 +124,15 @@ class ConformalLatents(Stored):
     def to_dict(self) -> dict[str, Any]:
         """Give plain lists, strings and numbers, ready for JSON."""
         fitted = {name: f.to_dict() for name, f in self.fitted.items()}
-        return {"type": "ConformalLatents", "calibrated": self.calibrated, "fitted": fitted}
+        model = {"calibrated": self.calibrated, "model_followed": self.model_followed}
+        return {"type": "ConformalLatents", **model, "fitted": fitted}
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> ConformalLatents:
         """Rebuild what `to_dict` gave; the numbers are the same to the last bit."""
         check.type_of_state(state, "ConformalLatents")
         fitted = {name: ConformalIntervals.from_dict(f) for name, f in state["fitted"].items()}
-        return cls(fitted, state["calibrated"])
+        return cls(fitted, state["calibrated"], state["model_followed"])
 
 
 def conformal_latents(
@@ -176,7 +185,8 @@ def conformal_latents(
         return ConformalIntervals(replace(numbered, patterns=named))
 
     fitted = {name: fit(h) for name, h in hidden.items()}
-    return ConformalLatents(fitted, isinstance(prediction, CalibratedPrediction))
+    calibrated = isinstance(prediction, CalibratedPrediction)
+    return ConformalLatents(fitted, calibrated, followed_by(prediction))
 
 
 def _intervals(

@@ -17,7 +17,14 @@ from torch import Tensor
 
 from sure_pyro.calibrated.doubt import Tolerance, check_score, check_tolerance, doubt, loss
 from sure_pyro.calibrated.held_out import groups_of, held_out, one_row_each
-from sure_pyro.calibrated.road import check_road, check_took, pattern_in, target_in
+from sure_pyro.calibrated.model import CalibratedSURE
+from sure_pyro.calibrated.road import (
+    check_road,
+    check_took,
+    pattern_in,
+    target_in,
+    warn_of_moved_sizes,
+)
 from sure_pyro.calibration import Decisions, DeferralReport, DeferralThresholds, check
 from sure_pyro.calibration.files import Stored
 from sure_pyro.calibration.risk_control import rows_needed
@@ -44,6 +51,8 @@ class DeferralPolicy(Stored):
         Tolerated error of each output, for regression.
     score : {"error", "sd"}
         What the thresholds are on.
+    model_followed : int
+        How many rows' outcomes the model had followed at the fit.
     """
 
     thresholds: DeferralThresholds
@@ -51,6 +60,7 @@ class DeferralPolicy(Stored):
     road: str
     tolerance: tuple[float, ...] | None
     score: str = "error"
+    model_followed: int = 0
 
     @classmethod
     def fit(
@@ -133,7 +143,9 @@ class DeferralPolicy(Stored):
         )
         static = DeferralThresholds.fit(*overall[0], static=True, **policy)
         task, C = model.head.task, model.head.mean.out_features
-        return cls(thresholds, static, propagate, check_tolerance(tolerance, task, C), score)
+        tolerated = check_tolerance(tolerance, task, C)
+        followed = model.calibration.followed if isinstance(model, CalibratedSURE) else 0
+        return cls(thresholds, static, propagate, tolerated, score, followed)
 
     def decide(
         self, prediction: Prediction, available: Tensor | Bool[np.ndarray, "B M"] | None = None
@@ -156,8 +168,16 @@ class DeferralPolicy(Stored):
         ------
         ValueError
             If the prediction did not take the road of the fit, or `available` is another batch's.
+
+        Warns
+        -----
+        UserWarning
+            If the model has followed outcomes since the fit: its doubts mean something else now.
         """
         check_took(prediction, self.road)
+        warn_of_moved_sizes(
+            prediction, self.model_followed, "thresholds", "Fit the policy again on recent rows."
+        )
         u = doubt(prediction, self.road, self.tolerance, self.score)
         return self.thresholds.decide(u, pattern_in(prediction, available))
 
@@ -182,6 +202,7 @@ class DeferralPolicy(Stored):
             "type": "DeferralPolicy",
             "road": self.road,
             "score": self.score,
+            "model_followed": self.model_followed,
             "tolerance": None if self.tolerance is None else list(self.tolerance),
             "thresholds": self.thresholds.to_dict(),
             "static": self.static.to_dict(),
@@ -198,7 +219,8 @@ class DeferralPolicy(Stored):
         own, static = (
             DeferralThresholds.from_dict(state[name]) for name in ("thresholds", "static")
         )
-        return cls(own, static, state["road"], tolerance, state["score"])
+        how = state["score"], state["model_followed"]
+        return cls(own, static, state["road"], tolerance, *how)
 
 
 def _warn_of_few_groups(validation: Batch, max_risk: float, delta: float) -> None:

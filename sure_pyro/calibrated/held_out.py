@@ -52,6 +52,17 @@ def held_out(
     raise ValueError(f"`masks` must be one of {list(MASKS)} or None; got {masks!r}.")
 
 
+def stream(batch: Batch, masks: str | None, seed: int, targets: bool = True) -> MaskedRows:
+    """Put rows under masks as `held_out` does, and keep them in order of time.
+
+    No row comes twice under one mask: a row that lacks something can hide less.
+    """
+    masked = held_out(batch, masks, seed, targets, name="batch")
+    names, which = np.unique(masked.pattern, return_inverse=True)
+    _, first = np.unique(masked.row * len(names) + which, return_index=True)
+    return masked.take(first)
+
+
 def one_row_each(validation: Batch, seed: int) -> Batch:
     """Take one random row of every group; all rows where there are no groups."""
     if validation.group is None:

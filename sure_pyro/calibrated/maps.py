@@ -100,15 +100,16 @@ class ReconstructionMaps:
     def follow(
         self, hidden: Mapping[str, Hidden], pattern: Shaped[np.ndarray, " _N"], step: float
     ) -> ReconstructionMaps:
-        """Follow latents that were hidden on purpose, in order of time; `pattern` is as in a fit.
+        """Follow latents that were hidden on purpose, all of which become known together.
 
-        `hidden` is reconstructed by the model as it was fitted.
+        `hidden` is reconstructed by the model as it was fitted, `pattern` as in a fit. A modality
+        that was never hidden before begins as it stands.
         """
-        after = {
-            name: fitted.follow(*hidden[name].pair(), pattern[hidden[name].where], step)[1]
-            for name, fitted in self.maps.items()
-            if name in hidden
-        }
+        after = {}
+        for name, h in hidden.items():
+            s2, e2 = h.pair()
+            fitted = self.maps.get(name) or VarianceRecalibration.unchanged(s2)
+            after[name] = fitted.follow(s2, e2, pattern[h.where], step, together=True)[1]
         return replace(self, maps={**self.maps, **after})
 
     def seen(
@@ -117,7 +118,7 @@ class ReconstructionMaps:
         """Whether everything that a row lacks was met in the fit with what the row has."""
         seen = np.ones(len(pattern), dtype=bool)
         for i, name in enumerate(self.modalities):
-            known = self.maps[name].patterns if name in self.maps else {}
+            known = self.maps[name].known if name in self.maps else []
             seen &= available[:, i] | np.array([p in known for p in pattern.tolist()], dtype=bool)
         return seen
 
@@ -161,8 +162,7 @@ class OutputVariance:
         evidence: Evidence,
     ) -> OutputVariance:
         """Fit to targets (N, C) in units."""
-        e2 = np.square(target - as_float64(moments.mean))
-        s2 = as_float64(moments.variance)
+        s2, e2 = variance_and_error(moments, target)
         return cls(
             tuple(
                 VarianceRecalibration.fit(s2[:, c], e2[:, c], kind=kind, **evidence.of(slice(None)))
@@ -188,11 +188,14 @@ class OutputVariance:
         pattern: Shaped[np.ndarray, " _N"],
         step: float,
     ) -> OutputVariance:
-        """Follow targets (N, C) in units, in order of time."""
-        e2 = np.square(target - as_float64(moments.mean))
-        s2 = as_float64(moments.variance)
-        followed = (m.follow(s2[:, c], e2[:, c], pattern, step) for c, m in enumerate(self.maps))
-        return OutputVariance(tuple(after for _, after in followed))
+        """Follow targets (N, C) in units, all of which become known together."""
+        s2, e2 = variance_and_error(moments, target)
+        return OutputVariance(
+            tuple(
+                m.follow(s2[:, c], e2[:, c], pattern, step, together=True)[1]
+                for c, m in enumerate(self.maps)
+            )
+        )
 
     def to_dataframe(self) -> pd.DataFrame:
         """Give one line per output and pattern."""
@@ -253,11 +256,12 @@ class OutputTemperature:
         pattern: Shaped[np.ndarray, " _N"],
         step: float,
     ) -> OutputTemperature:
-        """Follow classes (N,) or labels (N, C), in order of time."""
+        """Follow classes (N,) or labels (N, C), all of which become known together."""
         assert probabilities is not None
         p, each = as_classes(as_float64(probabilities), pattern, self.labels)
         y = target.reshape(-1).astype(np.int64)
-        return replace(self, scaling=self.scaling.follow(p, y, each, step)[1])
+        step /= len(y) // len(target)  # the labels of a row take one step together
+        return replace(self, scaling=self.scaling.follow(p, y, each, step, together=True)[1])
 
     def to_dataframe(self) -> pd.DataFrame:
         """Give one line per pattern."""
@@ -302,6 +306,11 @@ def rescaled(moments: Moments, ratio: Tensor) -> Moments:
         covariances = {name: S * outer for name, S in covariances.items()}
     sources, errors = times(moments.sources), times(moments.errors)
     return replace(moments, sources=sources, errors=errors, covariances=covariances)
+
+
+def variance_and_error(moments: Moments, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Total variance and squared error of every output, each (N, C)."""
+    return as_float64(moments.variance), np.square(target - as_float64(moments.mean))
 
 
 def as_classes(

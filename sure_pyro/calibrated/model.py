@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Bool
 from torch import Tensor
 
-from sure_pyro.calibrated.held_out import held_out
+from sure_pyro.calibrated.held_out import stream
 from sure_pyro.calibrated.hidden import hidden_latents
 from sure_pyro.calibrated.maps import (
     OUTPUT_MAPS,
@@ -91,9 +91,12 @@ class CalibratedPrediction(Prediction):
     ----------
     seen : bool ndarray, shape ``(B,)``
         Whether the calibration knew the row's mask pattern; where not, it is the overall fit.
+    followed : int
+        Rows whose outcomes the calibration had followed.
     """
 
     seen: Bool[np.ndarray, " B"] = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    followed: int = 0
 
     def to_dataframe(self) -> pd.DataFrame:
         """As `Prediction.to_dataframe`, with a column ``seen``."""
@@ -173,51 +176,47 @@ class CalibratedSURE(SURE):
         """Take in outcomes that have become known, where the world drifts.
 
         Predict the rows of a day, `follow` them when their outcomes are known, and predict the next
-        day with what comes back. No weight is trained: sizes take a small step after every row.
+        day with what comes back. No weight is trained: sizes move a little with every row.
+        Conformal fits on this model must `follow` too, and a policy be fitted again.
 
         Parameters
         ----------
         batch : Batch
-            Rows in order of time, with targets. Each teaches under every mask that it can have,
-            what it has being hidden on purpose.
+            Rows whose targets became known together, after those followed before. Each teaches
+            under every mask that it can have, what it has being hidden on purpose.
         step : float in (0, 1)
-            A size is about an average over the last 1 / `step` rows of its pattern.
+            How fast: a variance is about an average over the last 1 / `step` rows of its pattern.
+            Smaller is steadier, larger is sooner right after a change.
         masks, num_samples, seed
-            As in `sure_pyro.recalibrate`.
+            As in `sure_pyro.recalibrate`. Where what is missing says something about the error,
+            ``"recorded"`` follows the rows as they came.
 
         Returns
         -------
         CalibratedSURE
-            With the same weights. In whatever order outcomes come, claimed variances (of classes:
-            error rates) are the actual ones in the long run, within every pattern, if `batch` is
-            short against 1 / `step`; how long is told in `sure_pyro.calibration.following`.
+            With the same weights. Within every pattern, claimed variances are squared errors and
+            claimed error rates actual ones in the mean over the long run, whatever order outcomes
+            come in, as long as errors stay bounded and no more answers are wrong than a guess gets
+            wrong. How far is told in `sure_pyro.calibration.following`.
 
         Raises
         ------
         ValueError
             If the rows have no targets, or an option is out of range.
         """
-        masked, before = held_out(batch, masks, seed, name="batch"), self.calibration
-        base, maps = self.uncalibrated(), before.reconstruction
+        base, before = self.uncalibrated(), self.calibration
+        masked, maps = stream(batch, masks, seed + before.followed), before.reconstruction
         if maps is not None:
             as_fitted = base.predict(masked.batch, "none", num_weights=0).reconstruction
             maps = maps.follow(hidden_latents(base, masked, as_fitted), masked.pattern, step)
-        said = self.before_outputs(masked.batch, num_samples=num_samples, seed=seed)
-        y, pattern = target_of(masked.batch, said.task), masked.pattern
+        said = before_outputs(base, before, masked.batch, num_samples, seed)
+        y, pattern = target_array(masked.batch, said.task), masked.pattern
         output = {
             road: m and m.follow(said.moments[road], said.probabilities.get(road), y, pattern, step)
             for road, m in before.output.items()
         }
         after = Calibration(maps, output, before.rows, before.followed + len(batch))
         return CalibratedSURE.of(base, after)
-
-    def before_outputs(self, batch: Batch, *, num_samples: int, seed: int) -> Prediction:
-        """Predict with reconstructions calibrated and outputs not yet, by every road it knows."""
-        roads = [road for road in self.calibration.output if road != "none"]
-        propagate = "both" if len(roads) == 2 else "".join(roads) or "none"
-        options = {"num_samples": num_samples, "seed": seed} if "sampling" in roads else {}
-        plain = replace(self.calibration, output=dict.fromkeys(self.calibration.output))
-        return CalibratedSURE.of(self, plain).predict(batch, propagate, **options)
 
     def save(self, path: str | Path) -> None:
         """Write the model as `SURE.save` does, and ``calibration.json`` beside it."""
@@ -280,10 +279,21 @@ def calibrated_prediction(prediction: Prediction, calibration: Calibration) -> C
             probabilities[road] = answer.probabilities
     kept = {f.name: getattr(prediction, f.name) for f in fields(prediction)}
     kept |= {"moments": moments, "probabilities": probabilities}
-    return CalibratedPrediction(**kept, seen=seen)
+    return CalibratedPrediction(**kept, seen=seen, followed=calibration.followed)
 
 
-def target_of(batch: Batch, task: str) -> np.ndarray:
+def before_outputs(
+    base: SURE, calibration: Calibration, batch: Batch, num_samples: int, seed: int
+) -> Prediction:
+    """Predict with reconstructions calibrated and outputs not yet, by every road it knows."""
+    roads = set(calibration.output) - {"none"}
+    propagate = "both" if len(roads) > 1 else next(iter(roads), "none")
+    options = {"num_samples": num_samples, "seed": seed} if "sampling" in roads else {}
+    half = replace(calibration, output=dict.fromkeys(calibration.output))
+    return CalibratedSURE.of(base, half).predict(batch, propagate, **options)
+
+
+def target_array(batch: Batch, task: str) -> np.ndarray:
     """Targets as the output maps take them: classes (B,), labels or values (B, C)."""
     assert batch.target is not None
     y = batch.target.cpu().numpy()

@@ -23,7 +23,7 @@ from sure_pyro.calibrated.maps import (
     ReconstructionMaps,
     VarianceKind,
 )
-from sure_pyro.calibrated.model import CalibratedSURE, Calibration, target_of
+from sure_pyro.calibrated.model import CalibratedSURE, Calibration, before_outputs, target_array
 from sure_pyro.calibration import check
 from sure_pyro.calibration.shrinkage import PRIOR_SCALE
 from sure_pyro.data import Batch, MaskedRows
@@ -110,9 +110,7 @@ def recalibrate(
         maps = ReconstructionMaps.fit(hidden, validation.modalities, variance, evidence)
     roads = {"none", *(("taylor", "sampling") if propagate == "both" else (propagate,))}
     before = Calibration(maps, dict.fromkeys(sorted(roads)), len(validation))
-    said = CalibratedSURE.of(base, before).before_outputs(
-        masked.batch, num_samples=num_samples, seed=seed
-    )
+    said = before_outputs(base, before, masked.batch, num_samples, seed)
     after = {
         road: None if kind == "none" else _output_map(said, road, masked, kind, evidence)
         for road in before.output
@@ -136,7 +134,7 @@ def _groups(validation: Batch, masked: MaskedRows, prior_scale: float) -> np.nda
 def _output_map(
     said: Prediction, road: str, masked: MaskedRows, kind: str, evidence: Evidence
 ) -> OutputMap:
-    y = target_of(masked.batch, said.task)
+    y = target_array(masked.batch, said.task)
     if kind == "temperature":
         return OutputTemperature.fit(as_float64(said.probabilities[road]), y, evidence)
     return OutputVariance.fit(said.moments[road], y, cast(VarianceKind, kind), evidence)

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Shaped
 from torch import Tensor
 
 from sure_pyro.calibrated.model import CalibratedPrediction
-from sure_pyro.calibration import mask_pattern
+from sure_pyro.calibration import check, mask_pattern
 from sure_pyro.data import Batch
 from sure_pyro.models import Prediction
 
@@ -37,6 +37,21 @@ def check_kind(prediction: Prediction, calibrated: bool) -> None:
         raise ValueError(
             f"The fit is on predictions of {kinds[calibrated]}; this is one of "
             f"{kinds[not calibrated]}, whose sizes differ. Predict with the model of the fit."
+        )
+
+
+def followed_by(prediction: Prediction) -> int:
+    """How many rows the sizes of a prediction have followed."""
+    return prediction.followed if isinstance(prediction, CalibratedPrediction) else 0
+
+
+def warn_of_moved_sizes(prediction: Prediction, followed: int, what: str, remedy: str) -> None:
+    """Warn if sizes have followed outcomes since a fit on them."""
+    now = followed_by(prediction)
+    if now != followed:
+        check.warn_caller(
+            f"These {what} were fitted when the model had followed {followed} rows; it has "
+            f"followed {now} now: its sizes have moved, and nothing is promised. {remedy}",
         )
 
 

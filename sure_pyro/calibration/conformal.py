@@ -127,6 +127,7 @@ class ConformalIntervals:
         target: Num[np.ndarray, " _N *_C"],
         pattern: Shaped[np.ndarray, " _N"],
         step: float = 0.05,
+        together: bool = False,
     ) -> tuple[Intervals, ConformalIntervals]:
         """Go through rows in order of time, each with what the outcomes before it have taught.
 
@@ -137,6 +138,8 @@ class ConformalIntervals:
         step : float in (0, 1)
             How fast the log of a quantile follows: up by 0.9 `step` after a row that was not
             covered, down by 0.1 `step` after one that was (at level 0.9).
+        together : bool
+            Whether all outcomes become known after the last row.
 
         Returns
         -------
@@ -149,7 +152,7 @@ class ConformalIntervals:
         """
         scores = _normalised_error(mean, variance, target)
         pattern = check.keys("pattern", pattern, len(scores))
-        q, after = self.quantiles.follow(scores, pattern, step)
+        q, after = self.quantiles.follow(scores, pattern, step, together)
         mu, s2 = (np.asarray(x, dtype=np.float64) for x in (mean, variance))
         return _intervals(mu, s2, q, np.zeros(len(q), dtype=bool)), ConformalIntervals(after)
 
@@ -212,12 +215,13 @@ class ConformalSets:
         label: Int[np.ndarray, " _N"],
         pattern: Shaped[np.ndarray, " _N"],
         step: float = 0.05,
+        together: bool = False,
     ) -> tuple[Sets, ConformalSets]:
         """Go through rows in order of time, as `ConformalIntervals.follow` does."""
         p = check.probabilities("probability", probability)
         y = check.labels("label", label, *p.shape)
         pattern = check.keys("pattern", pattern, len(p))
-        q, after = self.quantiles.follow(_improbability(p, y), pattern, step)
+        q, after = self.quantiles.follow(_improbability(p, y), pattern, step, together)
         return Sets(1 - p <= q[:, None], np.zeros(len(q), dtype=bool)), ConformalSets(after)
 
     def guarantee(self) -> pd.DataFrame:

@@ -5,23 +5,30 @@ from what was claimed towards what came:
 
 .. math::
     \log q_{t+1} &= \log q_t + \eta\,\bigl(1[s_t > q_t] - (1 - \text{level})\bigr)
-        && \text{quantile of conformal scores} \\
-    f_{t+1} &= f_t + \eta\,(e_t^2 - f_t v_t) / u && \text{factor on variances} \\
+        && \text{quantile of conformal scores s} \\
+    f_{t+1} &= f_t + \eta\,(e_t^2 - f_t v_t) / u && \text{factor on variances v} \\
     \log T_{t+1} &= \log T_t + \eta\,(1[\text{wrong}_t] - d_t) / 0.2
         && \text{temperature; } d_t = 1 - \max_c p'_c
 
-u is the mean variance in the fit, so that no step has a unit. Summed up, each says the same: in
-whatever order outcomes come, after T rows the mean claim (coverage, f v, d) differs from the mean
-of what came (level, e^2, share wrong) by
+u is the mean variance in the fit, so that no step has a unit. Summed up over n rows of a pattern,
+in whatever order outcomes come, the mean of what was claimed minus the mean of what came is
 
-.. math:: \frac{\log(q_{T+1} / q_1)}{\eta T},\quad \frac{u\,(f_1 - f_{T+1})}{\eta T},\quad
-          \frac{0.2\,\log(T_1 / T_{T+1})}{\eta T}
+.. math:: \frac{\log(q_1 / q_{n+1})}{\eta n} \text{ (share not covered: } 1 - \text{level claimed)},
+          \quad \frac{u\,(f_1 - f_{n+1})}{\eta n} \text{ (variance)},
+          \quad \frac{0.2\,\log(T_1 / T_{n+1})}{\eta n} \text{ (error rate)}
 
-in size: for quantiles Gibbs and Candes 2021, arXiv 2106.00170, and on the scores themselves
-Angelopoulos, Candes and Tibshirani 2023, arXiv 2307.16895; for a factor it is the least mean
-squares rule (Widrow and Hoff 1960), an average of the last 1 / eta rows or so. The claims are those
-of each row before its outcome. Bounds that keep numbers possible: q and f stay above `SMALLEST`, a
-step of f ends at e^2 / v at the furthest, T stays within its range.
+(for quantiles Gibbs and Candes 2021, arXiv 2106.00170; on the scores themselves Angelopoulos,
+Candes and Tibshirani 2023, arXiv 2307.16895). These go to zero as long as the numbers stay bounded:
+scores between a > 0 and b keep a quantile within a and b, but for one step, and squared errors
+below b keep a factor below b / min v. Scores that grow for ever are never caught.
+
+Where outcomes of several rows come together, their steps add up from where the number stood, and
+the same holds for the claims that were made from there. Then n rows count at most like 1 / eta
+rows: eta is at most 1 / n.
+
+Exceptions: no number falls below `SMALLEST`; a factor goes no further than to the ratio of what
+came to what was claimed, which binds where variances are above u / eta; a temperature keeps to its
+limits, and with K classes no temperature claims more errors than 1 - 1 / K.
 """
 
 from __future__ import annotations
@@ -33,9 +40,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from sure_pyro.calibration.patterns import Pattern
+from sure_pyro.calibration.patterns import Pattern, rows_by_pattern
 
-SMALLEST = 1e-6
+SMALLEST = 1e-12
 """Of quantiles (in standard deviations, or in probability) and factors: they can rise again."""
 DOUBT_PER_LOG_T = 0.2
 """About what the doubt changes by with log T: at most 0.22 between two classes."""
@@ -48,6 +55,74 @@ class Followed(NamedTuple):
     rows: int
 
 
+Move = Callable[[Pattern, float, np.ndarray], float]
+"""From a pattern, its number and rows whose outcomes came together to its next number."""
+
+
+def follow(
+    pattern: np.ndarray, start: Mapping[Pattern, Followed], move: Move, together: bool
+) -> tuple[Float[np.ndarray, " N"], dict[Pattern, Followed]]:
+    """Go through rows in order of time; the number of each before its outcome, and those after all.
+
+    `start` has every pattern that comes. With `together` all outcomes come after the last row.
+    """
+    used, after = np.empty(len(pattern)), {}
+    for name, k in rows_by_pattern(pattern):
+        value, rows = start[name]
+        for t in [k] if together else k[:, None]:
+            used[t] = value
+            value = move(name, value, t)
+        after[name] = Followed(value, rows + len(k))
+    return used, after
+
+
+def move_quantile(q: float, scores: Float[np.ndarray, "n D"], level: float, step: float) -> float:
+    """Quantile after n rows of D scores each; a row counts the share of them above, NaN left out.
+
+    A row without any known score tells nothing.
+    """
+    known = (~np.isnan(scores)).sum(1)
+    scores, known = scores[known > 0], known[known > 0]
+    missed = (scores > q).sum(1) / known
+    change = (missed - (1 - level)).sum() * min(step, 1 / max(len(known), 1))
+    return max(q * math.exp(change), SMALLEST)
+
+
+def move_factor(
+    f: float,
+    variance: Float[np.ndarray, " n"],
+    squared_error: Float[np.ndarray, " n"],
+    unit: float,
+    step: float,
+) -> float:
+    """Factor on variances after n rows."""
+    step = min(step, 1 / len(variance))
+    v, e2 = float(variance.sum()), float(squared_error.sum())
+    return max(f + step / max(unit, step * v) * (e2 - f * v), SMALLEST)
+
+
+def move_temperature(
+    T: float,
+    doubt: Float[np.ndarray, " n"],
+    wrong: Bool[np.ndarray, " n"],
+    num_classes: int,
+    limits: tuple[float, float],
+    step: float,
+) -> float:
+    """Temperature after n rows, with their doubts at this temperature."""
+    # Of rows that come together, so much that no step leads beyond where it aims at.
+    step = min(step / DOUBT_PER_LOG_T, 1 / (len(doubt) * steepest_doubt(num_classes)))
+    log_T = math.log(T) + step * float((wrong - doubt).sum())
+    return min(max(math.exp(log_T), limits[0]), limits[1])
+
+
+def steepest_doubt(num_classes: int) -> float:
+    """Find the largest change of the doubt with log T: one class ahead of K - 1 equal ones."""
+    ahead = np.linspace(0, 20, 2001)  # by how much in logits
+    p = 1 / (1 + (num_classes - 1) * np.exp(-ahead))
+    return float((p * (1 - p) * ahead).max())
+
+
 def followed_state(followed: Mapping[Pattern, Followed]) -> list[dict[str, Any]]:
     """Give plain lists, strings and numbers, ready for JSON (whose keys are strings only)."""
     return [{"pattern": name, **f._asdict()} for name, f in followed.items()]
@@ -56,51 +131,3 @@ def followed_state(followed: Mapping[Pattern, Followed]) -> list[dict[str, Any]]
 def followed_of(state: list[dict[str, Any]]) -> dict[Pattern, Followed]:
     """Rebuild what `followed_state` gave."""
     return {f["pattern"]: Followed(f["value"], f["rows"]) for f in state}
-
-
-def track_quantile(
-    scores: Float[np.ndarray, "n D"], q: float, level: float, step: float
-) -> tuple[Float[np.ndarray, " n"], float]:
-    """Quantile before each row, and after the last.
-
-    A row with several scores counts the share of them above the quantile; NaN is left out.
-    """
-    used = np.empty(len(scores))
-    known = (~np.isnan(scores)).sum(1)
-    for t, score in enumerate(scores):
-        used[t] = q
-        above = (score > q).sum() / known[t]
-        q = max(q * math.exp(step * (above - (1 - level))), SMALLEST)
-    return used, q
-
-
-def track_factor(
-    variance: Float[np.ndarray, " n"],
-    squared_error: Float[np.ndarray, " n"],
-    f: float,
-    unit: float,
-    step: float,
-) -> tuple[Float[np.ndarray, " n"], float]:
-    """Factor on each variance before its error, and after the last."""
-    used = np.empty(len(variance))
-    for t, (v, e2) in enumerate(zip(variance, squared_error, strict=True)):
-        used[t] = f
-        gain = step / max(unit, step * v)
-        f = max(f + gain * (e2 - f * v), SMALLEST)
-    return used, f
-
-
-def track_temperature(
-    doubt: Callable[[int, float], float],
-    wrong: Bool[np.ndarray, " n"],
-    T: float,
-    limits: tuple[float, float],
-    step: float,
-) -> tuple[Float[np.ndarray, " n"], float]:
-    """Temperature before each label, and after the last; `doubt(t, T)` is that of row t."""
-    used = np.empty(len(wrong))
-    for t, missed in enumerate(wrong):
-        used[t] = T
-        T *= math.exp(step / DOUBT_PER_LOG_T * (missed - doubt(t, T)))
-        T = min(max(T, limits[0]), limits[1])
-    return used, T

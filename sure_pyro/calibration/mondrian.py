@@ -32,7 +32,7 @@ import scipy.stats
 from jaxtyping import Bool, Float
 
 from sure_pyro.calibration import check
-from sure_pyro.calibration.following import track_quantile
+from sure_pyro.calibration.following import Followed, follow, move_quantile
 from sure_pyro.calibration.patterns import Pattern, rows_by_pattern
 
 if TYPE_CHECKING:
@@ -56,6 +56,9 @@ class Quantile(NamedTuple):
     rows: int
     groups: int
     followed: int = 0
+
+
+NEVER_MET = Quantile(math.nan, 0, 0, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,22 +149,24 @@ class MondrianQuantiles:
         return self.pooled if self._rare(name) else self.patterns[name].value
 
     def follow(
-        self, scores: np.ndarray, pattern: np.ndarray, step: float
+        self, scores: np.ndarray, pattern: np.ndarray, step: float, together: bool = False
     ) -> tuple[Float[np.ndarray, " N"], MondrianQuantiles]:
         """Quantile of each row before its score was known, in order, and the quantiles after all.
 
-        Scores (N,), or (N, D) of several that a row has, where NaN is not known; `step` is eta. A
-        pattern begins where it stands; an infinite quantile stays infinite.
+        Scores (N,), or (N, D) of several that a row has, where NaN is not known; `step` is eta, and
+        with `together` all become known after the last row. A pattern begins where it stands; an
+        infinite quantile stays infinite.
         """
         check.fraction("step", step)
         scores = scores.reshape(len(scores), -1)
         pattern = check.known_kind("pattern", pattern, len(scores), self.patterns)
-        used, after = np.empty(len(scores)), dict(self.patterns)
-        for name, k in rows_by_pattern(pattern):
-            used[k], last = track_quantile(scores[k], self._value(name), self.level, step)
-            known = self.patterns.get(name, Quantile(np.nan, 0, 0, 0))
-            after[name] = known._replace(value=last, followed=known.followed + len(k))
-        return used, replace(self, patterns=after)
+        known = {p: self.patterns.get(p, NEVER_MET) for p in np.unique(pattern).tolist()}
+        start = {p: Followed(self._value(p), q.followed) for p, q in known.items()}
+        used, ends = follow(
+            pattern, start, lambda _, q, t: move_quantile(q, scores[t], self.level, step), together
+        )
+        moved = {p: known[p]._replace(value=f.value, followed=f.rows) for p, f in ends.items()}
+        return used, replace(self, patterns={**self.patterns, **moved})
 
     def guarantee(self) -> pd.DataFrame:
         """State the guarantee of each pattern with its finite-sample slack.

@@ -24,7 +24,13 @@ from jaxtyping import Bool, Float, Num, Shaped
 
 from sure_pyro.calibration import check, shrinkage
 from sure_pyro.calibration.curves import FLOOR, MINIMUM_ROWS, SHAPES, Curve, fit_curve, rescale
-from sure_pyro.calibration.following import Followed, followed_of, followed_state, track_factor
+from sure_pyro.calibration.following import (
+    Followed,
+    follow,
+    followed_of,
+    followed_state,
+    move_factor,
+)
 from sure_pyro.calibration.patterns import Pattern, rows_by_pattern
 
 if TYPE_CHECKING:
@@ -166,6 +172,7 @@ class VarianceRecalibration:
         squared_error: Num[np.ndarray, " _N *_D"],
         pattern: Shaped[np.ndarray, " _N"],
         step: float = 0.01,
+        together: bool = False,
     ) -> tuple[Recalibrated, VarianceRecalibration]:
         """Go through rows in order of time, each with what the outcomes before it have taught.
 
@@ -174,13 +181,17 @@ class VarianceRecalibration:
         variance, squared_error, pattern
             As in `fit`, in order of time; the D entries of a row count by their means.
         step : float in (0, 1)
-            A factor per pattern is about an average over its last 1 / `step` rows.
+            Where variances are as large as in the fit, a factor is about an average over its last
+            1 / `step` rows; where they are smaller, over more.
+        together : bool
+            Whether all outcomes become known after the last row.
 
         Returns
         -------
         Recalibrated
-            Of each row, from the rows before it. In whatever order errors come, their mean variance
-            is their mean squared error in the long run, within every pattern.
+            Of each row, from the rows before it. Within every pattern their mean variance is their
+            mean squared error in the long run, whatever order errors come in, as long as they stay
+            bounded: `following` says how far.
         VarianceRecalibration
             As it stands after the last row.
         """
@@ -189,18 +200,33 @@ class VarianceRecalibration:
             check.not_negative(*x) for x in zip(values, check.alike(values, (1, 2)), strict=True)
         )
         check.fraction("step", step)
+        pattern = check.keys("pattern", pattern, len(s2))
         fit = replace(self, followed={}).transform(s2, pattern)
-        v, e, factor, after = _of_rows(fit.value), _of_rows(e2), np.empty(len(s2)), {}
-        for name, k in rows_by_pattern(check.keys("pattern", pattern, len(s2))):
-            f, rows = self._since(name)
+        v, e = _of_rows(fit.value), _of_rows(e2)
+
+        def move(name: Pattern, f: float, t: np.ndarray) -> float:
             unit = self.patterns[name].mean if name in self.patterns else self.mean
-            factor[k], f = track_factor(v[k], e[k], f, unit, step)
-            after[name] = Followed(f, rows + len(k))
+            return move_factor(f, v[t], e[t], unit, step)
+
+        start = {name: self._since(name) for name in np.unique(pattern).tolist()}
+        factor, ends = follow(pattern, start, move, together)
         value = (fit.value.T * factor).T.astype(_dtype(variance))
-        return replace(fit, value=value), replace(self, followed={**self.followed, **after})
+        seen = np.isin(pattern, self.known)
+        after = replace(self, followed={**self.followed, **ends})
+        return replace(fit, value=value, seen=seen), after
+
+    @property
+    def known(self) -> list[Pattern]:
+        """Patterns that were in the fit, or that it has followed since."""
+        return list(dict.fromkeys([*self.patterns, *self.followed]))
 
     def _since(self, name: Pattern) -> Followed:
         return self.followed.get(name, Followed(1.0, 0))
+
+    @classmethod
+    def unchanged(cls, variance: Num[np.ndarray, " _N *_D"]) -> VarianceRecalibration:
+        """Leave variances such as these as they are, until it follows outcomes."""
+        return cls("scale", Curve(), {}, float("inf"), float(np.mean(variance)))
 
     def to_dataframe(self) -> pd.DataFrame:
         """Give one line per pattern: rows, weight, and the factor on its mean variance.
@@ -209,17 +235,14 @@ class VarianceRecalibration:
         """
         import pandas as pd
 
-        lines = [
-            {
-                "pattern": name,
-                "rows": own.rows,
-                "weight": own.weight,
-                "scale": own.curve.scale,
-                "factor": self._since(name).value,
-                "followed": self._since(name).rows,
-            }
-            for name, own in self.patterns.items()
-        ]
+        lines = []
+        for name in self.known:
+            own, since = (
+                self.patterns.get(name, OwnFit(self.overall, 0, 0.0, 0.0)),
+                self._since(name),
+            )
+            fit = {"rows": own.rows, "weight": own.weight, "scale": own.curve.scale}
+            lines.append({"pattern": name, **fit, "factor": since.value, "followed": since.rows})
         everyone = {
             "pattern": "overall",
             "rows": sum(own.rows for own in self.patterns.values()),

@@ -23,9 +23,10 @@ from jaxtyping import Int, Num, Shaped
 from sure_pyro.calibration import check, shrinkage
 from sure_pyro.calibration.following import (
     Followed,
+    follow,
     followed_of,
     followed_state,
-    track_temperature,
+    move_temperature,
 )
 from sure_pyro.calibration.patterns import Pattern, rows_by_pattern
 from sure_pyro.calibration.recalibration import Recalibrated
@@ -134,6 +135,7 @@ class TemperatureScaling:
         label: Int[np.ndarray, " _N"],
         pattern: Shaped[np.ndarray, " _N"],
         step: float = 0.01,
+        together: bool = False,
     ) -> tuple[Recalibrated, TemperatureScaling]:
         """Go through rows in order of time, each with what the labels before it have taught.
 
@@ -144,29 +146,43 @@ class TemperatureScaling:
         step : float in (0, 1)
             How fast a temperature follows: its log rises by 5 `step` times the confidence after
             a wrong answer, and falls by 5 `step` times the doubt after a right one.
+        together : bool
+            Whether all labels become known after the last row.
 
         Returns
         -------
         Recalibrated
-            Of each row, from the rows before it. In whatever order labels come, the error rate that
-            they claim is the actual one in the long run, within every pattern.
+            Of each row, from the rows before it. Within every pattern the error rate that they
+            claim is the actual one in the long run, whatever order labels come in, as long as the
+            temperature stays within 0.05 to 20: no temperature claims more errors than a guess
+            makes, 1 - 1 / C.
         TemperatureScaling
             As it stands after the last row.
         """
-        logit, before = _logits(probability), self.transform(probability, pattern)
+        logit = _logits(probability)
         y = check.labels("label", label, *logit.shape)
         check.fraction("step", step)
-        wrong, T, after = logit.argmax(1) != y, np.empty(len(y)), {}
-        for name, k in rows_by_pattern(check.keys("pattern", pattern, len(y))):
+        before = self.transform(probability, pattern)
+        pattern = check.keys("pattern", pattern, len(y))
+        wrong = logit.argmax(1) != y
 
-            def doubt(t: int, at: float, z: np.ndarray = logit[k]) -> float:
-                return 1 - scipy.special.softmax(z[t] / at).max()
+        def move(_: Pattern, T: float, t: np.ndarray) -> float:
+            doubt = 1 - scipy.special.softmax(logit[t] / T, axis=1).max(1)
+            return move_temperature(T, doubt, wrong[t], logit.shape[1], RANGE, step)
 
-            T[k], last = track_temperature(doubt, wrong[k], self.temperature(name), RANGE, step)
-            rows = self.followed[name].rows if name in self.followed else 0
-            after[name] = Followed(last, rows + len(k))
+        rows = {name: f.rows for name, f in self.followed.items()}
+        start = {
+            name: Followed(self.temperature(name), rows.get(name, 0))
+            for name in np.unique(pattern).tolist()
+        }
+        T, ends = follow(pattern, start, move, together)
         value = _softened(logit, T, probability)
-        return replace(before, value=value), replace(self, followed={**self.followed, **after})
+        return replace(before, value=value), replace(self, followed={**self.followed, **ends})
+
+    @property
+    def known(self) -> list[Pattern]:
+        """Patterns that were in the fit, or that it has followed since."""
+        return list(dict.fromkeys([*self.patterns, *self.followed]))
 
     def to_dataframe(self) -> pd.DataFrame:
         """Give one line per pattern: rows, own temperature, weight, temperature used.
@@ -175,14 +191,14 @@ class TemperatureScaling:
         """
         import pandas as pd
 
-        table = pd.DataFrame(
-            [
-                {"pattern": p, "rows": n, "own": T, "weight": w, "used": self.temperature(p)}
-                for p, (T, n, w) in self.patterns.items()
-            ]
-        )
-        rows = {p: f.rows for p, f in self.followed.items()}
-        return table.assign(followed=table["pattern"].map(lambda p: rows.get(p, 0)))
+        lines = []
+        for name in self.known:
+            own, rows, weight = self.patterns.get(name, (self.overall, 0, 0.0))
+            fit = {"rows": rows, "own": own, "weight": weight}
+            followed = self.followed[name].rows if name in self.followed else 0
+            used = self.temperature(name)
+            lines.append({"pattern": name, **fit, "used": used, "followed": followed})
+        return pd.DataFrame(lines)
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain lists, strings and numbers, ready for JSON."""

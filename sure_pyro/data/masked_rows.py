@@ -7,7 +7,7 @@ rows as possible. Masks are drawn once, by a seed, and are the same for every mo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -84,6 +84,15 @@ class MaskedRows:
         R, M = len(self.complete), int(self.hidden.max()) + 1
         size = 1 + np.random.default_rng(self.seed).permutation(R) % max(M - 1, 1)
         return np.minimum(size, M - 1) * R + np.arange(R)
+
+    def take(self, index: Int[np.ndarray, " n"]) -> MaskedRows:
+        """Take some of the masked rows, in this order."""
+        chosen = torch.from_numpy(index).to(self.batch.available.device)
+        names = None if self.names is None else self.names[index]
+        return replace(
+            self, batch=self.batch[chosen], hidden=self.hidden[index], row=self.row[index],
+            names=names,
+        )  # fmt: skip
 
     def to_save(self) -> EvaluationMasks:
         """What `sure_pyro.data.save_masks` writes; apply it to ``Batch.cat([test] * M)``.

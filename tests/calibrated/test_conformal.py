@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -77,25 +79,51 @@ def test_following_covers_in_the_long_run_under_every_mask(worlds, task):
     held_out = every_mask(validation).batch
     easy = model.predict(held_out)
     met = easy.label if task == "classification" else easy.mean[:, 0] + 0.1 * held_out.target
-    masked = every_mask(new)
-    fitted = sp.conformal(model, held_out.replace(target=met), masks="recorded")
-    prediction, target = model.predict(masked.batch), masked.batch.target.numpy()
-    fixed, (found, after) = fitted.predict(prediction), fitted.follow(prediction, masked.batch, 0.1)
+    fixed = now = sp.conformal(model, held_out.replace(target=met), masks="recorded")
+    pattern, before, followed = [], [], []
+    for day in (new[i : i + 10] for i in range(0, len(new), 10)):
+        masked = every_mask(day)
+        prediction, target = model.predict(masked.batch), masked.batch.target.numpy()
+        pattern.append(masked.pattern)
+        before.append(covered_by(fixed.predict(prediction), target))
+        followed.append(covered_by(now.predict(prediction), target))
+        now = now.follow(model, day, step=0.1)
+    pattern = np.concatenate(pattern)
     before, followed = (
-        per_pattern(np.mean, covered_by(x, target), pattern=masked.pattern).value
-        for x in (fixed, found)
+        per_pattern(np.mean, np.concatenate(x), pattern=pattern).value for x in (before, followed)
     )
     assert (before < 0.87).all()
     first, last = (
-        np.array([f.fitted.quantiles.patterns[p].value for p in np.unique(masked.pattern)])
-        for f in (fitted, after)
+        np.array([f.fitted.quantiles.patterns[p].value for p in np.unique(pattern)])
+        for f in (fixed, now)
     )
     np.testing.assert_allclose(followed, 0.9 - np.log(last / first) / (0.1 * 800), rtol=1e-6)
     assert (followed > 0.86).all()
-    later = covered_by(after.predict(prediction), target)
-    assert not np.array_equal(later, covered_by(fixed, target))
-    with pytest.raises(ValueError, match="no targets"):
-        fitted.follow(prediction, masked.batch.replace(target=None))
+    assert not now.predict(prediction).guaranteed.any()
+    with pytest.raises(ValueError, match="`batch` has no targets"):
+        now.follow(model, new.replace(target=None))
+
+
+@pytest.mark.parametrize("task", ["regression", "classification"])
+def test_where_the_model_has_followed_since_nothing_is_promised(worlds, task):
+    model, validation, new = worlds[task]
+    calibrated = sp.recalibrate(model, validation)
+    intervals, latents = (
+        sp.conformal(calibrated, validation),
+        sp.conformal_latents(calibrated, validation),
+    )
+    followed = calibrated.follow(new[:50])
+    prediction = followed.predict(missing.pattern(new[50:90], ["image", "text"]))
+    with pytest.warns(UserWarning, match="fitted when the model had followed 0 rows.* 50 now"):
+        assert not intervals.predict(prediction).guaranteed.any()
+    with pytest.warns(UserWarning, match="Let them `follow`, or fit them again"):
+        assert not latents.predict(prediction)["audio"].guaranteed.any()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # followed, or fitted again: no warning
+        assert not intervals.follow(calibrated, new[:50]).predict(prediction).guaranteed.any()
+        again = sp.conformal(followed, validation)
+        assert again.predict(prediction).guaranteed.all()
+        assert type(again).from_json(again.to_json()).predict(prediction).guaranteed.all()
 
 
 def test_a_pattern_never_met_is_not_guaranteed(worlds):

@@ -1,4 +1,5 @@
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -147,3 +148,17 @@ def test_bad_input_is_refused(scene, worlds):
         sp.DeferralPolicy.fit(model, validation, budget=0.2)
     with pytest.raises(ValueError, match="`tolerance` must be above zero; got -1"):
         sp.DeferralPolicy.fit(model, missing.mcar(validation, 0.3, 0), budget=0.2, tolerance=-1.0)
+
+
+def test_a_policy_says_when_the_model_has_followed_since(scene, tmp_path):
+    calibrated, validation, batch, _ = scene
+    policy = sp.DeferralPolicy.fit(calibrated, validation, budget=0.3)
+    followed = calibrated.follow(validation[:20])
+    prediction = followed.predict(batch)
+    with pytest.warns(UserWarning, match="thresholds were fitted when .* Fit the policy again"):
+        policy.decide(prediction)
+    again = sp.DeferralPolicy.fit(followed, validation, budget=0.3)
+    again.save(tmp_path / "policy.json")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sp.DeferralPolicy.load(tmp_path / "policy.json").decide(prediction)

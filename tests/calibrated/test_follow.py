@@ -5,6 +5,7 @@ import torch
 import sure_pyro as sp
 from sure_pyro.calibrated import hidden_latents
 from sure_pyro.calibrated.arrays import as_float64
+from sure_pyro.calibrated.held_out import stream
 from sure_pyro.calibration import variance_ratio
 from sure_pyro.data import every_mask
 
@@ -33,7 +34,7 @@ def ratios(finds):
 
 
 def test_reconstructions_follow_a_drift_within_every_pattern(worlds):
-    """A day is short against 1 / step, so claims and errors meet in the mean, whatever comes."""
+    """Claims of a day, made before its outcomes, and errors meet in the mean, whatever comes."""
     model, validation, new = worlds["regression"]
     calibrated = sp.recalibrate(model, validation)
     before, followed, now = [], [], calibrated
@@ -44,6 +45,14 @@ def test_reconstructions_follow_a_drift_within_every_pattern(worlds):
         now = now.follow(day, step=0.02)
     assert ratios(before).max() < 0.7
     assert np.abs(np.log(ratios(followed))).max() < 0.15
+    for name, fitted in now.calibration.reconstruction.maps.items():
+        pattern, s2, e2 = (
+            np.concatenate(x) for x in zip(*(f[name] for f in followed), strict=True)
+        )
+        for shown, (f, rows) in fitted.followed.items():
+            gap = s2[pattern == shown].mean() - e2[pattern == shown].mean()
+            expected = fitted.patterns[shown].mean * (1 - f) / (0.02 * rows)
+            assert gap == pytest.approx(expected, rel=1e-3, abs=1e-6)  # scales are float32
     assert now.calibration.followed == len(new)
     assert "following 800 rows since" in repr(now)
 
@@ -73,7 +82,9 @@ def test_error_rates_follow(worlds, task):
     calibrated = sp.recalibrate(model, validation)
     p = model.predict(new)
     wrong = (p.label + 1) % 3 if task == "classification" else 1.0 - p.label
-    after = calibrated.follow(new.replace(target=wrong), step=0.05)
+    after = calibrated
+    for day in days(new.replace(target=wrong)):
+        after = after.follow(day, step=0.05)
     masked = every_mask(new)
     fixed, found = (m.predict(masked.batch).probabilities["taylor"] for m in (calibrated, after))
     sure = [(x - (x > 0.5).float()).abs() if task == "multilabel" else 1 - x.amax(-1)
@@ -92,13 +103,14 @@ def test_a_day_by_hand(worlds):
     found = after.calibration
     for name, (pattern, s2, e2) in claims(model, masked).items():
         before = calibrated.calibration.reconstruction.maps[name]
-        expected = before.follow(s2, e2, pattern, 0.05)[1]
-        assert found.reconstruction.maps[name].followed == expected.followed
+        expected = before.follow(s2, e2, pattern, 0.05, together=True)[1]
+        for shown, f in found.reconstruction.maps[name].followed.items():
+            assert f == pytest.approx(expected.followed[shown])
     half = sp.recalibrate(model, validation, output="none")
     p, y = half.predict(masked.batch), masked.batch.target.numpy().reshape(-1, 1)
     e2 = np.square(as_float64(p.mean) - y)
     (before,) = calibrated.calibration.output["taylor"].maps
-    expected = before.follow(as_float64(p.total)[:, 0], e2[:, 0], masked.pattern, 0.05)[1]
+    expected = before.follow(as_float64(p.total)[:, 0], e2[:, 0], masked.pattern, 0.05, True)[1]
     for name, f in found.output["taylor"].maps[0].followed.items():
         assert f == pytest.approx(expected.followed[name])
     assert set(found.output) == {"taylor", "none"}
@@ -125,6 +137,51 @@ def test_what_is_truly_absent_teaches_nothing_of_itself(worlds):
     maps = after.calibration.reconstruction.maps
     assert not maps["text"].followed
     assert set(maps["image"].followed) == {"audio"}
+
+
+def test_a_modality_and_a_pattern_that_the_fit_never_saw_are_learnt(worlds):
+    model, validation, new = worlds["regression"]
+    gappy = sp.missing.pattern(validation, ["image", "audio"])
+    calibrated, rows = sp.recalibrate(model, gappy), sp.missing.pattern(new, ["image", "audio"])
+    assert calibrated.predict(rows[:5]).seen.all() == False  # noqa: E712 - an array
+    assert "text" not in calibrated.calibration.reconstruction.maps
+    after = calibrated.follow(new[:200], step=0.05)
+    assert after.predict(rows[:5]).seen.all()
+    maps = after.calibration.reconstruction.maps
+    assert set(maps["text"].followed) == {"image", "audio", "image+audio"}
+    table = after.calibration.to_dataframe()
+    assert set(table[table["target"] == "text"]["pattern"]) == {"overall", *maps["text"].followed}
+
+
+def test_random_masks_are_others_every_day_and_no_row_comes_twice_under_one(worlds):
+    model, validation, new = worlds["regression"]
+    now = sp.recalibrate(model, validation)
+    for day in days(new[:60], rows=1):
+        now = now.follow(day, masks="random")
+    rows = {p: f.rows for p, f in now.calibration.output["taylor"].maps[0].followed.items()}
+    assert len(rows) == 7
+    assert sum(rows.values()) == 3 * 60  # one mask of each size
+    gaps = sp.missing.mcar(new[:60], rate=0.4, seed=1)
+    masked = stream(gaps, "random", seed=0)
+    assert (np.diff(masked.row) >= 0).all()
+    pairs = list(zip(masked.row.tolist(), masked.pattern.tolist(), strict=True))
+    assert len(set(pairs)) == len(pairs) < 3 * 60
+
+
+def test_labels_of_a_row_take_one_step_together(worlds):
+    model, validation, new = worlds["multilabel"]
+    calibrated = sp.recalibrate(model, validation, reconstruction="none")
+    masked = stream(new[:1], "recorded", seed=0)
+    p, y = model.predict(masked.batch), new.target[:1].numpy()
+    (pattern,) = masked.pattern
+    after = calibrated.follow(new[:1], 0.05, masks="recorded")
+    before, after = (
+        m.calibration.output["taylor"].scaling.temperature(pattern) for m in (calibrated, after)
+    )
+    q = calibrated.predict(masked.batch).probabilities["taylor"].numpy()
+    doubt, wrong = np.minimum(q, 1 - q), (p.probabilities["taylor"].numpy() > 0.5) != y
+    expected = 0.05 / 0.2 * (wrong - doubt).mean()
+    assert np.log(after / before) == pytest.approx(expected, rel=1e-4)
 
 
 def test_bad_input_is_refused(worlds):

@@ -7,70 +7,147 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sure_pyro.calibration import TemperatureScaling, VarianceRecalibration, following
+from sure_pyro.calibration import TemperatureScaling, VarianceRecalibration
 from sure_pyro.calibration.following import (
+    DOUBT_PER_LOG_T,
     SMALLEST,
-    track_factor,
-    track_quantile,
-    track_temperature,
+    Followed,
+    follow,
+    move_factor,
+    move_quantile,
+    move_temperature,
+    steepest_doubt,
 )
 
-T_RANGE = (0.05, 20.0)
+LIMITS = (0.05, 20.0)
 
 
-def test_a_step_of_each_by_hand():
-    used, last = track_quantile(np.array([[2.0], [2.0]]), 1.5, level=0.9, step=0.1)
-    np.testing.assert_allclose([*used, last], [1.5, 1.5 * np.exp(0.09), 1.5 * np.exp(0.18)])
-    # Half of the known scores of a row are above.
-    _, last = track_quantile(np.array([[2.0, 1.0, np.nan]]), 1.5, level=0.9, step=0.1)
-    assert last == pytest.approx(1.5 * np.exp(0.1 * (0.5 - 0.1)))
-    used, last = track_factor(np.array([2.0, 1.0]), np.array([5.0, 0.0]), 2.0, 4.0, step=0.1)
-    np.testing.assert_allclose(used, [2, 2 + 0.1 * (5 - 2 * 2) / 4])
-    assert last == pytest.approx(2.025 - 0.1 * 2.025 / 4)
-    used, last = track_temperature(lambda t, T: 0.3, np.array([True, False]), 1.0, T_RANGE, 0.02)
-    np.testing.assert_allclose([*used, last], np.exp([0, 0.07, 0.07 - 0.03]))
+def track(start, move, n, together=False):
+    """Numbers before each of n rows of one pattern, and after the last."""
+    used, after = follow(
+        np.full(n, "a"), {"a": Followed(start, 5)}, lambda _, x, t: move(x, t), together
+    )
+    assert after["a"].rows == 5 + n
+    return used, after["a"].value
+
+
+def test_a_row_of_each_by_hand():
+    assert move_quantile(1.5, np.array([[2.0]]), 0.9, 0.1) == pytest.approx(1.5 * np.exp(0.09))
+    assert move_quantile(1.5, np.array([[1.5]]), 0.9, 0.1) == pytest.approx(1.5 * np.exp(-0.01))
+    v, e2 = np.array([2.0]), np.array([5.0])
+    assert move_factor(2.0, v, e2, 4.0, 0.1) == pytest.approx(2 + 0.1 * (5 - 2 * 2) / 4)
+    up = move_temperature(1.0, np.array([0.3]), np.array([True]), 3, LIMITS, 0.02)
+    assert up == pytest.approx(np.exp(0.02 * 0.7 / 0.2))
+    down = move_temperature(1.0, np.array([0.3]), np.array([False]), 3, LIMITS, 0.02)
+    assert down == pytest.approx(np.exp(-0.02 * 0.3 / 0.2))
+
+
+def test_known_scores_of_a_row_share_its_step_and_a_row_without_any_tells_nothing():
+    scores = np.array([[2.0, 1.0, np.nan], [np.nan, np.nan, np.nan]])
+    assert move_quantile(1.5, scores, 0.9, 0.1) == pytest.approx(1.5 * np.exp(0.1 * (0.5 - 0.1)))
+    assert move_quantile(1.5, scores[1:], 0.9, 0.1) == 1.5
+
+
+def test_rows_that_come_together_add_up_from_where_the_number_stood():
+    scores = np.array([[2.0], [2.0], [1.0]])
+    used, last = track(1.5, lambda q, t: move_quantile(q, scores[t], 0.9, 0.1), 3, together=True)
+    np.testing.assert_array_equal(used, 1.5)
+    assert last == pytest.approx(1.5 * np.exp(0.1 * (2 - 0.3)))
+    v, e2 = np.array([1.0, 2.0]), np.array([5.0, 0.0])
+    assert move_factor(2.0, v, e2, 4.0, 0.1) == pytest.approx(2 + 0.1 * (5 - 2 * 3) / 4)
+    doubt, wrong = np.array([0.3, 0.5]), np.array([True, False])
+    T = move_temperature(1.0, doubt, wrong, 3, LIMITS, 0.02)
+    assert pytest.approx(np.exp(0.02 * 0.2 / 0.2)) == T
+
+
+def test_many_rows_together_count_like_one_over_step():
+    """A thousand rows move a number no further than to where it aims at."""
+    scores = np.full((1000, 1), 2.0)
+    assert move_quantile(1.0, scores, 0.9, 0.1) == pytest.approx(np.exp(0.9))
+    v, e2 = np.full(1000, 1.0), np.full(1000, 3.0)
+    assert move_factor(1.0, v, e2, 1.0, 0.1) == pytest.approx(3.0)
+    wrong = np.arange(1000) % 2 == 0
+    z = np.array([3.0, 0.0])  # 5 % claimed, 50 % wrong: T at the end of its range
+
+    def doubt(T):
+        return np.full(1000, scipy.special.expit(-z[0] / T))
+
+    T, path = 1.0, []
+    for _ in range(200):
+        T = move_temperature(T, doubt(T), wrong, 2, LIMITS, 0.9)
+        path.append(T)
+    assert (np.diff(path) >= 0).all()  # no swinging
+    assert path[-1] == 20.0
 
 
 errors = arrays(float, st.integers(20, 200), elements=st.floats(0, 50))
 
 
-@given(e2=errors, step=st.floats(0.01, 0.3), seed=st.integers(0, 99))
-def test_mean_variance_is_mean_squared_error_in_the_long_run_whatever_comes(e2, step, seed):
-    """The identity is a theorem: errors are the worst that can be thought of."""
-    v = np.random.default_rng(seed).uniform(0.1, 3, len(e2))  # below unit / step
-    used, last = track_factor(v, e2, f=1.0, unit=1.0, step=step)
-    assert (used > 0).all()
-    if used.min() > SMALLEST and last > SMALLEST:
-        gap = (used * v).mean() - e2.mean()
-        assert gap == pytest.approx((1 - last) / (step * len(e2)), abs=1e-9)
+@given(e2=errors, step=st.floats(0.01, 0.3), seed=st.integers(0, 99), day=st.integers(1, 7))
+def test_mean_variance_is_mean_squared_error_in_the_long_run_whatever_comes(e2, step, seed, day):
+    """The identity is a theorem: errors are the worst that can be thought of, and come by days."""
+    step = min(step, 1 / day)
+    v = np.random.default_rng(seed).uniform(0.1, 3, len(e2)) / day  # a day stays below unit / step
+    f, claimed = 1.0, []
+    for t in np.split(np.arange(len(e2)), range(day, len(e2), day)):
+        claimed.append(f * v[t])
+        f = move_factor(f, v[t], e2[t], 1.0, step)
+        assert f >= SMALLEST
+    gap = np.concatenate(claimed).mean() - e2.mean()
+    if f > SMALLEST and min(x.min() / v.max() for x in claimed) > SMALLEST:
+        assert gap == pytest.approx((1 - f) / (step * len(e2)), abs=1e-9)
 
 
 @given(size=st.floats(1, 1e9), error=st.floats(0, 1e9))
 def test_a_huge_variance_moves_the_factor_no_further_than_to_its_own_error(size, error):
-    _, last = track_factor(np.array([size]), np.array([error]), 1.0, unit=1e-3, step=0.01)
+    last = move_factor(1.0, np.array([size]), np.array([error]), unit=1e-3, step=0.01)
     assert last == pytest.approx(max(error / size, SMALLEST))
 
 
 @given(
-    wrong=arrays(bool, st.integers(20, 200)), step=st.floats(0.001, 0.02), seed=st.integers(0, 99)
+    wrong=arrays(bool, st.integers(20, 200)),
+    step=st.floats(0.001, 0.02),
+    seed=st.integers(0, 99),
+    num_classes=st.sampled_from([2, 4, 10]),
 )
-def test_claimed_errors_are_actual_errors_in_the_long_run(wrong, step, seed):
-    z = np.random.default_rng(seed).normal(0, 2, (len(wrong), 4))
+def test_claimed_errors_are_actual_errors_in_the_long_run(wrong, step, seed, num_classes):
+    z = np.random.default_rng(seed).normal(0, 2, (len(wrong), num_classes))
 
-    def doubt(t, T):
-        return 1 - scipy.special.softmax(z[t] / T).max()
+    def doubts(T):
+        return 1 - scipy.special.softmax(z / T, 1).max(1)
 
-    used, last = track_temperature(doubt, wrong, 1.0, T_RANGE, step)
-    claimed = np.array([doubt(t, T) for t, T in enumerate(used)])
-    if T_RANGE[0] < min(*used, last) and max(*used, last) < T_RANGE[1]:
-        gap = 0.2 * np.log(last) / (step * len(wrong))
-        assert wrong.mean() - claimed.mean() == pytest.approx(gap, abs=1e-9)
+    used, last = track(
+        1.0,
+        lambda T, t: move_temperature(T, doubts(T)[t], wrong[t], num_classes, LIMITS, step),
+        len(wrong),
+    )
+    claimed = np.array([doubts(T)[t] for t, T in enumerate(used)])
+    if LIMITS[0] < min(*used, last) and max(*used, last) < LIMITS[1]:
+        gap = -DOUBT_PER_LOG_T * np.log(last) / (step * len(wrong))
+        assert claimed.mean() - wrong.mean() == pytest.approx(gap, abs=1e-9)
 
 
 def test_a_temperature_stays_within_its_range():
-    always, never = np.ones(500, bool), np.zeros(500, bool)
-    assert track_temperature(lambda t, T: 0.1, always, 1.0, T_RANGE, 0.5)[1] == 20.0
-    assert track_temperature(lambda t, T: 0.1, never, 1.0, T_RANGE, 0.5)[1] == 0.05
+    doubt = np.array([0.1])
+    for wrong, end in ((True, 20.0), (False, 0.05)):
+        T = 1.0
+        for _ in range(500):
+            T = move_temperature(T, doubt, np.array([wrong]), 3, LIMITS, 0.5)
+        assert end == T
+
+
+@pytest.mark.parametrize("num_classes", [2, 3, 10, 100])
+def test_no_doubt_is_steeper_than_that_of_one_class_ahead_of_equal_ones(num_classes):
+    rng = np.random.default_rng(0)
+    z = rng.normal(0, rng.uniform(0.1, 6, (4000, 1)), (4000, num_classes))
+    z[::2, 1:] = 0  # half of them near the extreme
+    p = scipy.special.softmax(z, 1)
+    slope = p.max(1) * (z.max(1) - (p * z).sum(1))  # d(doubt) / d(log T)
+    assert 0.98 * steepest_doubt(num_classes) < slope.max() <= steepest_doubt(num_classes) + 1e-4
+
+
+def test_doubt_moves_with_log_temperature_about_as_the_step_assumes():
+    assert 0.9 * DOUBT_PER_LOG_T < steepest_doubt(2) < 1.2 * DOUBT_PER_LOG_T
 
 
 # -- the maps that follow -------------------------------------------------------------------------
@@ -128,6 +205,33 @@ def test_a_pattern_that_was_never_met_starts_at_the_overall_fit_and_is_known_the
     np.testing.assert_allclose(found.value, [overall, overall * f])
     assert after.transform(np.ones(1), new[:1]).seen.all()
     assert after.transform(np.zeros(1), new[:1]).value == 0  # known exactly stays so
+    line = after.to_dataframe().set_index("pattern").loc["new"]
+    assert (line["rows"], line["weight"], line["followed"]) == (0, 0, 2)
+    assert after.known == ["a", "b", "new"]
+
+
+def test_outcomes_that_come_together_teach_after_the_last_row():
+    s2, e2, pattern = drifting(n=60)
+    fit = VarianceRecalibration.fit(s2, e2, pattern)
+    found, after = fit.follow(s2, e2, pattern, step=0.01, together=True)
+    np.testing.assert_array_equal(found.value, fit.transform(s2, pattern).value)
+    for name in "ab":
+        k = pattern == name
+        gap = found.value[k].mean() - e2[k].mean()
+        f, n = after.followed[name]
+        assert gap == pytest.approx(fit.patterns[name].mean * (1 - f) / (0.01 * n))
+
+
+def test_a_map_that_changes_nothing_until_it_follows():
+    s2, e2, pattern = drifting(n=60)
+    start = VarianceRecalibration.unchanged(s2)
+    found = start.transform(s2, pattern)
+    np.testing.assert_array_equal(found.value, s2)
+    assert not found.seen.any()
+    after = start.follow(s2, e2, pattern)[1]
+    assert set(after.known) == {"a", "b"}
+    back = VarianceRecalibration.from_dict(json.loads(json.dumps(after.to_dict())))
+    assert back.followed == after.followed
 
 
 def test_variances_that_follow_keep_their_dtype_and_survive_json():
@@ -189,6 +293,11 @@ def test_temperatures_that_follow_go_part_by_part_and_survive_json():
     new = after.follow(p[:5], y[:5], np.full(5, "new"))[1]
     assert new.temperature("new") != fit.overall
     assert new.transform(p[:1], np.array(["new"])).seen.all()
+    line = new.to_dataframe().set_index("pattern").loc["new"]
+    assert (line["rows"], line["followed"], line["used"]) == (0, 5, new.temperature("new"))
+    together, end = fit.follow(p, y, pattern, together=True)
+    np.testing.assert_array_equal(together.value, fit.transform(p, pattern).value)
+    assert end.temperature("a") != fit.temperature("a")
 
 
 def test_bad_input_is_refused():
@@ -206,9 +315,3 @@ def test_bad_input_is_refused():
         scaling.follow(p, y, pattern, step=0.0)
     with pytest.raises(ValueError, match=r"`label` must lie in 0..2"):
         scaling.follow(p, y + 1, pattern)
-
-
-def test_doubt_moves_with_log_temperature_about_as_the_step_assumes():
-    z = np.linspace(0, 6, 200)
-    slope = scipy.special.expit(z) * scipy.special.expit(-z) * z  # d(doubt) / d(log T), two classes
-    assert 0.9 * following.DOUBT_PER_LOG_T < slope.max() < 1.2 * following.DOUBT_PER_LOG_T

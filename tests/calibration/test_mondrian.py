@@ -162,8 +162,8 @@ def test_a_step_by_hand():
 def test_a_quantile_of_zero_rises_again_and_an_infinite_one_stays():
     zero = fit(np.zeros(50), np.full(50, "a"), rare="infinite")
     used, _ = zero.follow(np.ones(2000), np.full(2000, "a"), 0.05)
-    assert (used < 1)[:300].all()  # log(1e6) / 0.045 = 307 rows from a millionth to one
-    assert (used < 1)[320:].mean() < 0.15
+    assert (used < 1)[:600].all()  # log(1e12) / 0.045 = 614 rows from the smallest to one
+    assert (used < 1)[620:].mean() < 0.15
     assert np.isinf(zero.follow(np.ones(9), np.full(9, "new"), 0.05)[0]).all()
 
 
