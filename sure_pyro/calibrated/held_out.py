@@ -56,7 +56,14 @@ def stream(batch: Batch, masks: str | None, seed: int, targets: bool = True) -> 
     """Put rows under masks as `held_out` does, and keep them in order of time.
 
     No row comes twice under one mask: a row that lacks something can hide less.
+
+    Raises
+    ------
+    ValueError
+        As `held_out`, or if there are no rows.
     """
+    if not len(batch):
+        raise ValueError("`batch` has no rows: there is no outcome to follow.")
     masked = held_out(batch, masks, seed, targets, name="batch")
     names, which = np.unique(masked.pattern, return_inverse=True)
     _, first = np.unique(masked.row * len(names) + which, return_index=True)

@@ -191,6 +191,8 @@ def test_bad_input_is_refused(worlds):
         ValueError, match="`batch` has no targets: there is nothing to calibrate on"
     ):
         calibrated.follow(new.replace(target=None))
+    with pytest.raises(ValueError, match="`batch` has no rows: there is no outcome to follow"):
+        calibrated.follow(new[:0])
     with pytest.raises(ValueError, match="`step` must lie strictly between 0 and 1; got 3"):
         calibrated.follow(new[:5], step=3.0)
 
