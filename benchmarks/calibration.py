@@ -211,8 +211,9 @@ def sizes_following(
             p = calibrated.predict(masked.batch)
             found.add(masked, observed(model, calibrated, masked))
             found.add(masked, of_conformal("conformal", intervals, latents, calibrated, p, masked))
-            intervals = intervals.follow(calibrated, now)
-            latents = latents.follow(calibrated, now)
+            step = min(0.05, 1 / N)  # the default is for at most 20 rows together
+            intervals = intervals.follow(calibrated, now, step)
+            latents = latents.follow(calibrated, now, step)
             calibrated = calibrated.follow(now)
     if picture:
         draw(found, picture)

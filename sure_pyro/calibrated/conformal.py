@@ -25,8 +25,8 @@ from sure_pyro.calibrated.road import (
     check_took,
     followed_by,
     pattern_in,
+    sizes_moved,
     target_in,
-    warn_of_moved_sizes,
 )
 from sure_pyro.calibration import (
     ConformalIntervals,
@@ -56,21 +56,22 @@ class Conformal(Stored):
         Whose means and variances, or probabilities, are used.
     calibrated : bool
         Whether they are those of a calibrated model.
-    model_followed : int
-        How many rows' outcomes that model had followed at the fit.
+    belongs_to : tuple of int
+        How many rows' outcomes that model had followed at the fit; or, since these have followed,
+        before and after the last batch.
     """
 
     fitted: ConformalIntervals | ConformalSets
     road: str
     calibrated: bool
-    model_followed: int
+    belongs_to: tuple[int, ...]
 
     def predict(self, prediction: Prediction) -> Intervals | Sets:
         """Give an interval (B, C) in units of the target, or a set of classes, for each row.
 
         `guaranteed` (B,) is False where the row's pattern was rare or never met, had too few
-        groups, or has followed outcomes; and everywhere, if the model has followed outcomes since
-        the fit.
+        groups, or has followed outcomes; and everywhere but in infinite intervals and full sets,
+        with a warning, if the model has followed outcomes that these have not.
 
         Raises
         ------
@@ -81,7 +82,7 @@ class Conformal(Stored):
         check_kind(prediction, self.calibrated)
         fitted: Any = self.fitted  # sets and intervals take what their own road says
         found = fitted.predict(*_said(prediction, self.road), pattern_in(prediction))
-        return as_promised(found, prediction, self.model_followed)
+        return as_promised(found, prediction, self.belongs_to)
 
     def follow(
         self,
@@ -102,7 +103,8 @@ class Conformal(Stored):
         batch : Batch
             Rows whose targets became known together, after those followed before.
         step : float in (0, 1)
-            How fast the log of a pattern's quantile follows; see `ConformalIntervals.follow`.
+            How fast the log of a pattern's quantile follows; see `ConformalIntervals.follow`. At
+            most 1 over the rows of `batch`.
         masks, num_samples, seed
             As in `CalibratedSURE.follow`.
 
@@ -111,22 +113,23 @@ class Conformal(Stored):
         Conformal
             To `predict` with for the next rows. Within every pattern it covers at the level in the
             mean over the long run, whatever order outcomes come in, as long as errors stay within
-            bounds, in standard deviations.
+            bounds, in standard deviations. Infinite intervals stay.
 
         Raises
         ------
         ValueError
-            If the rows have no targets, or the model is calibrated and that of the fit was not, or
-            the reverse.
+            If there are no rows or no targets, `step` is out of range, or the model is calibrated
+            and that of the fit was not, or the reverse.
         """
-        masked = stream(batch, masks, seed + rows_followed(self.fitted))
+        masked = stream(batch, masks, seed, rows_followed(self.fitted))
         options = {"num_samples": num_samples, "seed": seed} if self.road == "sampling" else {}
         prediction = model.predict(masked.batch, self.road, **options)
         check_kind(prediction, self.calibrated)
         y, pattern = _outcome(prediction, masked.batch), masked.pattern
         fitted: Any = self.fitted
         said = _said(prediction, self.road)
-        return replace(self, fitted=fitted.follow(*said, y, pattern, step, together=True)[1])
+        after = fitted.follow(*said, y, pattern, step, together=True)[1]
+        return replace(self, fitted=after, belongs_to=around(prediction, batch))
 
     def guarantee(self) -> pd.DataFrame:
         """State the coverage of each pattern with its finite-sample slack.
@@ -143,7 +146,7 @@ class Conformal(Stored):
             "type": "Conformal",
             "road": self.road,
             "calibrated": self.calibrated,
-            "model_followed": self.model_followed,
+            "belongs_to": list(self.belongs_to),
             "fitted": self.fitted.to_dict(),
         }
 
@@ -152,7 +155,7 @@ class Conformal(Stored):
         """Rebuild what `to_dict` gave; the numbers are the same to the last bit."""
         check.type_of_state(state, "Conformal")
         fitted = KINDS[state["fitted"]["type"]].from_dict(state["fitted"])
-        return cls(fitted, state["road"], state["calibrated"], state["model_followed"])
+        return cls(fitted, state["road"], state["calibrated"], tuple(state["belongs_to"]))
 
 
 def conformal(
@@ -220,20 +223,26 @@ def conformal(
         groups=families(masked, new_groups),
     )
     calibrated = isinstance(prediction, CalibratedPrediction)
-    return Conformal(fitted, propagate, calibrated, followed_by(prediction))
+    return Conformal(fitted, propagate, calibrated, (followed_by(prediction),))
 
 
 Bounds = TypeVar("Bounds", Intervals, Sets)
 
 
-def as_promised(found: Bounds, prediction: Prediction, model_followed: int) -> Bounds:
-    """Take the guarantee back where the model has followed outcomes since the fit."""
-    if not found.guaranteed.any() or followed_by(prediction) == model_followed:
+def as_promised(found: Bounds, prediction: Prediction, belongs_to: tuple[int, ...]) -> Bounds:
+    """Take the guarantee back where the model has followed outcomes that the fit has not."""
+    remedy = "Let them `follow` the same rows, or fit them again."
+    if not sizes_moved(prediction, belongs_to, "intervals or sets", remedy):
         return found
-    warn_of_moved_sizes(
-        prediction, model_followed, "intervals or sets", "Let them `follow`, or fit them again."
-    )
-    return replace(found, guaranteed=np.zeros_like(found.guaranteed))
+    everything = found.contains if isinstance(found, Sets) else np.isinf(found.upper)
+    still = everything.reshape(len(everything), -1).all(1)
+    return replace(found, guaranteed=found.guaranteed & still)
+
+
+def around(prediction: Prediction, batch: Batch) -> tuple[int, ...]:
+    """How many rows a model has followed before and after it follows the batch, too."""
+    now = followed_by(prediction)
+    return (now, now + len(batch)) if isinstance(prediction, CalibratedPrediction) else (now,)
 
 
 def rows_followed(fitted: ConformalIntervals | ConformalSets) -> int:

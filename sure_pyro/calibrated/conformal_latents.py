@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from sure_pyro.calibrated.arrays import as_float64
-from sure_pyro.calibrated.conformal import as_promised, rows_followed
+from sure_pyro.calibrated.conformal import around, as_promised, rows_followed
 from sure_pyro.calibrated.held_out import families, held_out, stream
 from sure_pyro.calibrated.hidden import Hidden, hidden_latents
 from sure_pyro.calibrated.model import CalibratedPrediction
@@ -29,6 +29,8 @@ from sure_pyro.calibration.patterns import Pattern
 from sure_pyro.data import Batch
 from sure_pyro.models import SURE, LocScale, Prediction
 
+ROWS_NEEDED = "its rows need two modalities or more, and masks other than `masks='recorded'`."
+
 
 @dataclass(frozen=True, eq=False)
 class ConformalLatents(Stored):
@@ -40,13 +42,13 @@ class ConformalLatents(Stored):
         By target modality; one that was never hidden on purpose has none.
     calibrated : bool
         Whether the reconstructions are those of a calibrated model.
-    model_followed : int
-        How many rows' outcomes that model had followed at the fit.
+    belongs_to : tuple of int
+        As in `Conformal`.
     """
 
     fitted: Mapping[str, ConformalIntervals]
     calibrated: bool
-    model_followed: int
+    belongs_to: tuple[int, ...]
 
     def predict(self, prediction: Prediction) -> dict[str, Intervals]:
         """Give the intervals of each modality: bounds (B, L, D), in standard deviations of it.
@@ -71,7 +73,7 @@ class ConformalLatents(Stored):
             )
             for name, fitted in self.fitted.items()
         }
-        return {n: as_promised(f, prediction, self.model_followed) for n, f in found.items()}
+        return {n: as_promised(f, prediction, self.belongs_to) for n, f in found.items()}
 
     def follow(
         self,
@@ -101,12 +103,25 @@ class ConformalLatents(Stored):
         ConformalLatents
             To `predict` with for the next rows. A modality that the fit never hid has no quantile
             to begin with, and gets none.
+
+        Raises
+        ------
+        ValueError
+            If there are no rows, `step` is out of range, or the model is calibrated and that of the
+            fit was not, or the reverse.
+
+        Warns
+        -----
+        UserWarning
+            If nothing could be hidden on purpose, and so nothing was learnt.
         """
         offset = sum(rows_followed(f) for f in self.fitted.values())
-        masked = stream(batch, masks, seed + offset, targets=False)
+        masked = stream(batch, masks, seed, offset, targets=False)
         prediction = model.predict(masked.batch, "none", num_weights=0)
         check_kind(prediction, self.calibrated)
         hidden, after = hidden_latents(model, masked, prediction.reconstruction), {}
+        if not hidden:
+            check.warn_caller("No latent of `batch` could be hidden on purpose: " + ROWS_NEEDED)
         for name in [name for name in hidden if name in self.fitted]:
             h, quantiles = hidden[name], self.fitted[name].quantiles
             scores = np.abs(h.truth - h.loc) / h.sigma
@@ -114,7 +129,8 @@ class ConformalLatents(Stored):
                 scores[~h.known] = np.nan
             pattern = masked.pattern[h.where]
             after[name] = ConformalIntervals(quantiles.follow(scores, pattern, step, True)[1])
-        return replace(self, fitted={**self.fitted, **after})
+        belongs_to = around(prediction, batch)
+        return replace(self, fitted={**self.fitted, **after}, belongs_to=belongs_to)
 
     def guarantee(self) -> pd.DataFrame:
         """State the coverage by target modality and pattern, as `Conformal.guarantee` does."""
@@ -124,7 +140,7 @@ class ConformalLatents(Stored):
     def to_dict(self) -> dict[str, Any]:
         """Give plain lists, strings and numbers, ready for JSON."""
         fitted = {name: f.to_dict() for name, f in self.fitted.items()}
-        model = {"calibrated": self.calibrated, "model_followed": self.model_followed}
+        model = {"calibrated": self.calibrated, "belongs_to": list(self.belongs_to)}
         return {"type": "ConformalLatents", **model, "fitted": fitted}
 
     @classmethod
@@ -132,7 +148,7 @@ class ConformalLatents(Stored):
         """Rebuild what `to_dict` gave; the numbers are the same to the last bit."""
         check.type_of_state(state, "ConformalLatents")
         fitted = {name: ConformalIntervals.from_dict(f) for name, f in state["fitted"].items()}
-        return cls(fitted, state["calibrated"], state["model_followed"])
+        return cls(fitted, state["calibrated"], tuple(state["belongs_to"]))
 
 
 def conformal_latents(
@@ -165,8 +181,7 @@ def conformal_latents(
     if not hidden:
         raise ValueError(
             "No latent of `validation` was hidden on purpose, so nothing tells how far "
-            "reconstructions err: its rows need two modalities or more, and masks other than "
-            "`masks='recorded'`."
+            "reconstructions err: " + ROWS_NEEDED
         )
     family = families(masked, new_groups)
     # A name for each of millions of entries would fill the memory: they get its number.
@@ -186,7 +201,7 @@ def conformal_latents(
 
     fitted = {name: fit(h) for name, h in hidden.items()}
     calibrated = isinstance(prediction, CalibratedPrediction)
-    return ConformalLatents(fitted, calibrated, followed_by(prediction))
+    return ConformalLatents(fitted, calibrated, (followed_by(prediction),))
 
 
 def _intervals(

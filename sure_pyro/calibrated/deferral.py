@@ -22,8 +22,8 @@ from sure_pyro.calibrated.road import (
     check_road,
     check_took,
     pattern_in,
+    sizes_moved,
     target_in,
-    warn_of_moved_sizes,
 )
 from sure_pyro.calibration import Decisions, DeferralReport, DeferralThresholds, check
 from sure_pyro.calibration.files import Stored
@@ -175,9 +175,8 @@ class DeferralPolicy(Stored):
             If the model has followed outcomes since the fit: its doubts mean something else now.
         """
         check_took(prediction, self.road)
-        warn_of_moved_sizes(
-            prediction, self.model_followed, "thresholds", "Fit the policy again on recent rows."
-        )
+        remedy = "Fit the policy again on recent rows."
+        sizes_moved(prediction, (self.model_followed,), "thresholds", remedy)
         u = doubt(prediction, self.road, self.tolerance, self.score)
         return self.thresholds.decide(u, pattern_in(prediction, available))
 

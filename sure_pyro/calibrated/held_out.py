@@ -52,10 +52,13 @@ def held_out(
     raise ValueError(f"`masks` must be one of {list(MASKS)} or None; got {masks!r}.")
 
 
-def stream(batch: Batch, masks: str | None, seed: int, targets: bool = True) -> MaskedRows:
+def stream(
+    batch: Batch, masks: str | None, seed: int, followed: int, targets: bool = True
+) -> MaskedRows:
     """Put rows under masks as `held_out` does, and keep them in order of time.
 
-    No row comes twice under one mask: a row that lacks something can hide less.
+    Random masks are others for every number of rows that were `followed` before. No row comes twice
+    under one mask: a row that lacks something can hide less.
 
     Raises
     ------
@@ -64,6 +67,7 @@ def stream(batch: Batch, masks: str | None, seed: int, targets: bool = True) -> 
     """
     if not len(batch):
         raise ValueError("`batch` has no rows: there is no outcome to follow.")
+    seed += followed * len(batch.modalities)  # masks of k hidden modalities take the seed + k
     masked = held_out(batch, masks, seed, targets, name="batch")
     names, which = np.unique(masked.pattern, return_inverse=True)
     _, first = np.unique(masked.row * len(names) + which, return_index=True)

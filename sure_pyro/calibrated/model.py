@@ -186,10 +186,12 @@ class CalibratedSURE(SURE):
             under every mask that it can have, what it has being hidden on purpose.
         step : float in (0, 1)
             How fast: a variance is about an average over the last 1 / `step` rows of its pattern.
-            Smaller is steadier, larger is sooner right after a change.
+            Smaller is steadier, larger is sooner right after a change. At most 1 over the rows of
+            `batch`; with more than two classes less.
         masks, num_samples, seed
             As in `sure_pyro.recalibrate`. Where what is missing says something about the error,
-            ``"recorded"`` follows the rows as they came.
+            ``"recorded"`` follows the outputs of the rows as they came; it hides nothing, so sizes
+            of reconstructions stay.
 
         Returns
         -------
@@ -202,10 +204,10 @@ class CalibratedSURE(SURE):
         Raises
         ------
         ValueError
-            If the rows have no targets, or an option is out of range.
+            If there are no rows or no targets, or an option is out of range.
         """
         base, before = self.uncalibrated(), self.calibration
-        masked, maps = stream(batch, masks, seed + before.followed), before.reconstruction
+        masked, maps = stream(batch, masks, seed, before.followed), before.reconstruction
         if maps is not None:
             as_fitted = base.predict(masked.batch, "none", num_weights=0).reconstruction
             maps = maps.follow(hidden_latents(base, masked, as_fitted), masked.pattern, step)

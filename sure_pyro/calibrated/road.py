@@ -45,14 +45,18 @@ def followed_by(prediction: Prediction) -> int:
     return prediction.followed if isinstance(prediction, CalibratedPrediction) else 0
 
 
-def warn_of_moved_sizes(prediction: Prediction, followed: int, what: str, remedy: str) -> None:
-    """Warn if sizes have followed outcomes since a fit on them."""
+def sizes_moved(
+    prediction: Prediction, belongs_to: tuple[int, ...], what: str, remedy: str
+) -> bool:
+    """Warn if sizes are others than those that something belongs to, by rows followed."""
     now = followed_by(prediction)
-    if now != followed:
-        check.warn_caller(
-            f"These {what} were fitted when the model had followed {followed} rows; it has "
-            f"followed {now} now: its sizes have moved, and nothing is promised. {remedy}",
-        )
+    if now in belongs_to:
+        return False
+    check.warn_caller(
+        f"These {what} belong to the model after it had followed {belongs_to[-1]} rows; it has "
+        f"followed {now} now: its sizes have moved, and nothing is promised. {remedy}",
+    )
+    return True
 
 
 def pattern_in(

@@ -23,12 +23,14 @@ scores between a > 0 and b keep a quantile within a and b, but for one step, and
 below b keep a factor below b / min v. Scores that grow for ever are never caught.
 
 Where outcomes of several rows come together, their steps add up from where the number stood, and
-the same holds for the claims that were made from there. Then n rows count at most like 1 / eta
-rows: eta is at most 1 / n.
+the same holds for the claims that were made from there. Too many steps at once lead beyond where
+they aim at, so n rows together ask for eta of at most 1 / n (of a temperature: 0.2 / (m n), where m
+is the most that a doubt of K classes changes by with log T), and a larger one is refused.
 
 Exceptions: no number falls below `SMALLEST`; a factor goes no further than to the ratio of what
-came to what was claimed, which binds where variances are above u / eta; a temperature keeps to its
-limits, and with K classes no temperature claims more errors than 1 - 1 / K.
+came to what was claimed, which binds where the variances of rows that come together add up to more
+than u / eta; a temperature keeps to its limits, and with K classes no temperature claims more
+errors than 1 - 1 / K.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
+from sure_pyro.calibration import check
 from sure_pyro.calibration.patterns import Pattern, rows_by_pattern
 
 SMALLEST = 1e-12
@@ -76,6 +79,28 @@ def follow(
     return used, after
 
 
+def most_rows(pattern: np.ndarray, together: bool) -> int:
+    """How many rows of one pattern come together at most."""
+    return int(np.unique(pattern, return_counts=True)[1].max()) if together else 1
+
+
+def check_step(step: float, largest: float, n: int) -> None:
+    """Refuse a step that leads beyond where n rows together aim at.
+
+    Raises
+    ------
+    ValueError
+        If `step` is not between 0 and 1, or above `largest`.
+    """
+    check.fraction("step", step)
+    if step > largest * (1 + 1e-9):
+        raise ValueError(
+            f"`step` {step:.3g} is too large for {n} rows of a pattern whose outcomes come "
+            f"together: pass at most {largest:.2g}, or follow them in shorter batches, in order of "
+            "time."
+        )
+
+
 def move_quantile(q: float, scores: Float[np.ndarray, "n D"], level: float, step: float) -> float:
     """Quantile after n rows of D scores each; a row counts the share of them above, NaN left out.
 
@@ -84,8 +109,7 @@ def move_quantile(q: float, scores: Float[np.ndarray, "n D"], level: float, step
     known = (~np.isnan(scores)).sum(1)
     scores, known = scores[known > 0], known[known > 0]
     missed = (scores > q).sum(1) / known
-    change = (missed - (1 - level)).sum() * min(step, 1 / max(len(known), 1))
-    return max(q * math.exp(change), SMALLEST)
+    return max(q * math.exp(step * (missed - (1 - level)).sum()), SMALLEST)
 
 
 def move_factor(
@@ -95,25 +119,26 @@ def move_factor(
     unit: float,
     step: float,
 ) -> float:
-    """Factor on variances after n rows."""
-    step = min(step, 1 / len(variance))
+    """Factor on variances after n rows; on variances of zero a factor claims nothing."""
     v, e2 = float(variance.sum()), float(squared_error.sum())
-    return max(f + step / max(unit, step * v) * (e2 - f * v), SMALLEST)
+    return max(f + step / max(unit, step * v) * (e2 - f * v), SMALLEST) if v > 0 else f
 
 
 def move_temperature(
     T: float,
     doubt: Float[np.ndarray, " n"],
     wrong: Bool[np.ndarray, " n"],
-    num_classes: int,
     limits: tuple[float, float],
     step: float,
 ) -> float:
     """Temperature after n rows, with their doubts at this temperature."""
-    # Of rows that come together, so much that no step leads beyond where it aims at.
-    step = min(step / DOUBT_PER_LOG_T, 1 / (len(doubt) * steepest_doubt(num_classes)))
-    log_T = math.log(T) + step * float((wrong - doubt).sum())
+    log_T = math.log(T) + step / DOUBT_PER_LOG_T * float((wrong - doubt).sum())
     return min(max(math.exp(log_T), limits[0]), limits[1])
+
+
+def largest_step(num_classes: int, n: int) -> float:
+    """Largest step of a temperature with n rows together."""
+    return DOUBT_PER_LOG_T / (n * steepest_doubt(num_classes))
 
 
 def steepest_doubt(num_classes: int) -> float:

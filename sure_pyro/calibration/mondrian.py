@@ -32,7 +32,13 @@ import scipy.stats
 from jaxtyping import Bool, Float
 
 from sure_pyro.calibration import check
-from sure_pyro.calibration.following import Followed, follow, move_quantile
+from sure_pyro.calibration.following import (
+    Followed,
+    check_step,
+    follow,
+    most_rows,
+    move_quantile,
+)
 from sure_pyro.calibration.patterns import Pattern, rows_by_pattern
 
 if TYPE_CHECKING:
@@ -157,9 +163,10 @@ class MondrianQuantiles:
         with `together` all become known after the last row. A pattern begins where it stands; an
         infinite quantile stays infinite.
         """
-        check.fraction("step", step)
         scores = scores.reshape(len(scores), -1)
         pattern = check.known_kind("pattern", pattern, len(scores), self.patterns)
+        n = most_rows(pattern, together)
+        check_step(step, 1 / n, n)
         known = {p: self.patterns.get(p, NEVER_MET) for p in np.unique(pattern).tolist()}
         start = {p: Followed(self._value(p), q.followed) for p, q in known.items()}
         used, ends = follow(

@@ -26,9 +26,11 @@ from sure_pyro.calibration import check, shrinkage
 from sure_pyro.calibration.curves import FLOOR, MINIMUM_ROWS, SHAPES, Curve, fit_curve, rescale
 from sure_pyro.calibration.following import (
     Followed,
+    check_step,
     follow,
     followed_of,
     followed_state,
+    most_rows,
     move_factor,
 )
 from sure_pyro.calibration.patterns import Pattern, rows_by_pattern
@@ -194,13 +196,20 @@ class VarianceRecalibration:
             bounded: `following` says how far.
         VarianceRecalibration
             As it stands after the last row.
+
+        Raises
+        ------
+        ValueError
+            If shapes differ, a value is negative, or `step` is out of range or too large for
+            the rows that come together.
         """
         values = {"variance": variance, "squared_error": squared_error}
         s2, e2 = (
             check.not_negative(*x) for x in zip(values, check.alike(values, (1, 2)), strict=True)
         )
-        check.fraction("step", step)
         pattern = check.keys("pattern", pattern, len(s2))
+        n = most_rows(pattern, together)
+        check_step(step, 1 / n, n)
         fit = replace(self, followed={}).transform(s2, pattern)
         v, e = _of_rows(fit.value), _of_rows(e2)
 

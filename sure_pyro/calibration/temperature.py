@@ -23,9 +23,12 @@ from jaxtyping import Int, Num, Shaped
 from sure_pyro.calibration import check, shrinkage
 from sure_pyro.calibration.following import (
     Followed,
+    check_step,
     follow,
     followed_of,
     followed_state,
+    largest_step,
+    most_rows,
     move_temperature,
 )
 from sure_pyro.calibration.patterns import Pattern, rows_by_pattern
@@ -158,17 +161,24 @@ class TemperatureScaling:
             makes, 1 - 1 / C.
         TemperatureScaling
             As it stands after the last row.
+
+        Raises
+        ------
+        ValueError
+            If shapes differ, a label is none of the classes, or `step` is out of range or too large
+            for the rows that come together.
         """
         logit = _logits(probability)
         y = check.labels("label", label, *logit.shape)
-        check.fraction("step", step)
         before = self.transform(probability, pattern)
         pattern = check.keys("pattern", pattern, len(y))
+        n = most_rows(pattern, together)
+        check_step(step, largest_step(logit.shape[1], n), n)
         wrong = logit.argmax(1) != y
 
         def move(_: Pattern, T: float, t: np.ndarray) -> float:
             doubt = 1 - scipy.special.softmax(logit[t] / T, axis=1).max(1)
-            return move_temperature(T, doubt, wrong[t], logit.shape[1], RANGE, step)
+            return move_temperature(T, doubt, wrong[t], RANGE, step)
 
         rows = {name: f.rows for name, f in self.followed.items()}
         start = {

@@ -112,18 +112,36 @@ def test_where_the_model_has_followed_since_nothing_is_promised(worlds, task):
         sp.conformal(calibrated, validation),
         sp.conformal_latents(calibrated, validation),
     )
-    followed = calibrated.follow(new[:50])
+    followed = calibrated.follow(new[:20])
     prediction = followed.predict(missing.pattern(new[50:90], ["image", "text"]))
-    with pytest.warns(UserWarning, match="fitted when the model had followed 0 rows.* 50 now"):
-        assert not intervals.predict(prediction).guaranteed.any()
-    with pytest.warns(UserWarning, match="Let them `follow`, or fit them again"):
+    with pytest.warns(UserWarning, match="after it had followed 0 rows; it has followed 20 now"):
+        found = intervals.predict(prediction)
+    full = found.contains.all(1) if task == "classification" else False
+    assert not (found.guaranteed & ~full).any()
+    with pytest.warns(UserWarning, match="Let them `follow` the same rows, or fit them again"):
         assert not latents.predict(prediction)["audio"].guaranteed.any()
+    intervals, latents = (x.follow(calibrated, new[:20]) for x in (intervals, latents))
+    early = calibrated.predict(new[50:60])
     with warnings.catch_warnings():
-        warnings.simplefilter("error")  # followed, or fitted again: no warning
-        assert not intervals.follow(calibrated, new[:50]).predict(prediction).guaranteed.any()
+        warnings.simplefilter("error")  # followed the same rows, or fitted again: no warning
+        for p in (early, prediction):  # whether the model has followed them or is left as it is
+            assert not intervals.predict(p).guaranteed.any()
+            latents.predict(p)
         again = sp.conformal(followed, validation)
         assert again.predict(prediction).guaranteed.all()
         assert type(again).from_json(again.to_json()).predict(prediction).guaranteed.all()
+    later = followed.follow(new[20:40]).predict(new[90:])
+    with pytest.warns(UserWarning, match="after it had followed 20 rows; it has followed 40 now"):
+        intervals.predict(later)
+
+
+def test_an_infinite_interval_covers_whatever_the_model_has_followed(worlds):
+    model, validation, new = worlds["regression"]
+    calibrated = sp.recalibrate(model, validation)
+    intervals = sp.conformal(calibrated, validation, masks="recorded", rare="infinite")
+    prediction = calibrated.follow(new[:20]).predict(missing.pattern(new[50:90], ["image"]))
+    with pytest.warns(UserWarning, match="its sizes have moved"):
+        assert intervals.predict(prediction).guaranteed.all()
 
 
 def test_a_pattern_never_met_is_not_guaranteed(worlds):

@@ -155,7 +155,7 @@ def test_a_policy_says_when_the_model_has_followed_since(scene, tmp_path):
     policy = sp.DeferralPolicy.fit(calibrated, validation, budget=0.3)
     followed = calibrated.follow(validation[:20])
     prediction = followed.predict(batch)
-    with pytest.warns(UserWarning, match="thresholds were fitted when .* Fit the policy again"):
+    with pytest.warns(UserWarning, match="thresholds belong to .* 20 now.* Fit the policy again"):
         policy.decide(prediction)
     again = sp.DeferralPolicy.fit(followed, validation, budget=0.3)
     again.save(tmp_path / "policy.json")

@@ -49,6 +49,7 @@ def test_reconstructions_follow_a_drift_within_every_pattern(worlds):
         pattern, s2, e2 = (
             np.concatenate(x) for x in zip(*(f[name] for f in followed), strict=True)
         )
+        assert len(fitted.followed) == 3
         for shown, (f, rows) in fitted.followed.items():
             gap = s2[pattern == shown].mean() - e2[pattern == shown].mean()
             expected = fitted.patterns[shown].mean * (1 - f) / (0.02 * rows)
@@ -83,7 +84,7 @@ def test_error_rates_follow(worlds, task):
     p = model.predict(new)
     wrong = (p.label + 1) % 3 if task == "classification" else 1.0 - p.label
     after = calibrated
-    for day in days(new.replace(target=wrong)):
+    for day in days(new.replace(target=wrong), rows=10):
         after = after.follow(day, step=0.05)
     masked = every_mask(new)
     fixed, found = (m.predict(masked.batch).probabilities["taylor"] for m in (calibrated, after))
@@ -104,15 +105,16 @@ def test_a_day_by_hand(worlds):
     for name, (pattern, s2, e2) in claims(model, masked).items():
         before = calibrated.calibration.reconstruction.maps[name]
         expected = before.follow(s2, e2, pattern, 0.05, together=True)[1]
-        for shown, f in found.reconstruction.maps[name].followed.items():
-            assert f == pytest.approx(expected.followed[shown])
+        for shown, f in expected.followed.items():
+            assert found.reconstruction.maps[name].followed[shown] == pytest.approx(f)
     half = sp.recalibrate(model, validation, output="none")
     p, y = half.predict(masked.batch), masked.batch.target.numpy().reshape(-1, 1)
     e2 = np.square(as_float64(p.mean) - y)
     (before,) = calibrated.calibration.output["taylor"].maps
     expected = before.follow(as_float64(p.total)[:, 0], e2[:, 0], masked.pattern, 0.05, True)[1]
-    for name, f in found.output["taylor"].maps[0].followed.items():
-        assert f == pytest.approx(expected.followed[name])
+    assert len(expected.followed) == 7
+    for name, f in expected.followed.items():
+        assert found.output["taylor"].maps[0].followed[name] == pytest.approx(f)
     assert set(found.output) == {"taylor", "none"}
 
 
@@ -145,7 +147,9 @@ def test_a_modality_and_a_pattern_that_the_fit_never_saw_are_learnt(worlds):
     calibrated, rows = sp.recalibrate(model, gappy), sp.missing.pattern(new, ["image", "audio"])
     assert calibrated.predict(rows[:5]).seen.all() == False  # noqa: E712 - an array
     assert "text" not in calibrated.calibration.reconstruction.maps
-    after = calibrated.follow(new[:200], step=0.05)
+    after = calibrated
+    for day in days(new[:200]):
+        after = after.follow(day, step=0.05)
     assert after.predict(rows[:5]).seen.all()
     maps = after.calibration.reconstruction.maps
     assert set(maps["text"].followed) == {"image", "audio", "image+audio"}
@@ -162,7 +166,7 @@ def test_random_masks_are_others_every_day_and_no_row_comes_twice_under_one(worl
     assert len(rows) == 7
     assert sum(rows.values()) == 3 * 60  # one mask of each size
     gaps = sp.missing.mcar(new[:60], rate=0.4, seed=1)
-    masked = stream(gaps, "random", seed=0)
+    masked = stream(gaps, "random", seed=0, followed=0)
     assert (np.diff(masked.row) >= 0).all()
     pairs = list(zip(masked.row.tolist(), masked.pattern.tolist(), strict=True))
     assert len(set(pairs)) == len(pairs) < 3 * 60
@@ -171,7 +175,7 @@ def test_random_masks_are_others_every_day_and_no_row_comes_twice_under_one(worl
 def test_labels_of_a_row_take_one_step_together(worlds):
     model, validation, new = worlds["multilabel"]
     calibrated = sp.recalibrate(model, validation, reconstruction="none")
-    masked = stream(new[:1], "recorded", seed=0)
+    masked = stream(new[:1], "recorded", seed=0, followed=0)
     p, y = model.predict(masked.batch), new.target[:1].numpy()
     (pattern,) = masked.pattern
     after = calibrated.follow(new[:1], 0.05, masks="recorded")
@@ -195,6 +199,11 @@ def test_bad_input_is_refused(worlds):
         calibrated.follow(new[:0])
     with pytest.raises(ValueError, match="`step` must lie strictly between 0 and 1; got 3"):
         calibrated.follow(new[:5], step=3.0)
+    with pytest.raises(ValueError, match="`step` 0.01 is too large for 200 rows .* at most 0.005"):
+        calibrated.follow(new[:200])
+    labels, held_out, rows = worlds["multilabel"]
+    with pytest.raises(ValueError, match="`step` 0.05 is too large for 20 rows .* at most 0.045"):
+        sp.recalibrate(labels, held_out).follow(rows[:20], step=0.05)
 
 
 # -- conformal intervals of latents ---------------------------------------------------------------
@@ -238,3 +247,24 @@ def test_a_row_of_a_latent_by_hand(worlds):
         assert moved == pytest.approx(q * np.exp(0.1 * ((1 - share) - 0.1)))
     with pytest.raises(ValueError, match="The fit is on predictions of a model as it was fitted"):
         fitted.follow(sp.recalibrate(model, validation), new[:1])
+
+
+def test_latents_of_rows_that_can_hide_nothing_teach_nothing_and_say_so(worlds):
+    model, validation, new = worlds["regression"]
+    fitted = sp.conformal_latents(model, validation)
+    with pytest.warns(UserWarning, match="No latent of `batch` could be hidden on purpose"):
+        after = fitted.follow(model, new[:5], masks="recorded")
+    assert after.to_dict() == fitted.to_dict()
+
+
+def test_random_masks_of_two_days_are_drawn_apart(worlds):
+    """With seeds that overlap, what is hidden alone tomorrow was hidden with another today."""
+    _, _, new = worlds["regression"]
+    alone, pair = [], []
+    for day in range(200):
+        masked = stream(new[:1], "random", seed=0, followed=day)
+        lacking = {int((~a).sum()): set(np.flatnonzero(~a)) for a in masked.batch.available.numpy()}
+        alone.append(lacking[1])
+        pair.append(lacking[2])
+    nested = np.mean([a <= b for a, b in zip(alone[1:], pair[:-1], strict=True)])
+    assert nested < 0.85  # 2/3 by chance, 200 days: 5 standard errors

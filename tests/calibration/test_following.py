@@ -13,6 +13,7 @@ from sure_pyro.calibration.following import (
     SMALLEST,
     Followed,
     follow,
+    largest_step,
     move_factor,
     move_quantile,
     move_temperature,
@@ -36,9 +37,9 @@ def test_a_row_of_each_by_hand():
     assert move_quantile(1.5, np.array([[1.5]]), 0.9, 0.1) == pytest.approx(1.5 * np.exp(-0.01))
     v, e2 = np.array([2.0]), np.array([5.0])
     assert move_factor(2.0, v, e2, 4.0, 0.1) == pytest.approx(2 + 0.1 * (5 - 2 * 2) / 4)
-    up = move_temperature(1.0, np.array([0.3]), np.array([True]), 3, LIMITS, 0.02)
+    up = move_temperature(1.0, np.array([0.3]), np.array([True]), LIMITS, 0.02)
     assert up == pytest.approx(np.exp(0.02 * 0.7 / 0.2))
-    down = move_temperature(1.0, np.array([0.3]), np.array([False]), 3, LIMITS, 0.02)
+    down = move_temperature(1.0, np.array([0.3]), np.array([False]), LIMITS, 0.02)
     assert down == pytest.approx(np.exp(-0.02 * 0.3 / 0.2))
 
 
@@ -56,28 +57,31 @@ def test_rows_that_come_together_add_up_from_where_the_number_stood():
     v, e2 = np.array([1.0, 2.0]), np.array([5.0, 0.0])
     assert move_factor(2.0, v, e2, 4.0, 0.1) == pytest.approx(2 + 0.1 * (5 - 2 * 3) / 4)
     doubt, wrong = np.array([0.3, 0.5]), np.array([True, False])
-    T = move_temperature(1.0, doubt, wrong, 3, LIMITS, 0.02)
+    T = move_temperature(1.0, doubt, wrong, LIMITS, 0.02)
     assert pytest.approx(np.exp(0.02 * 0.2 / 0.2)) == T
 
 
-def test_many_rows_together_count_like_one_over_step():
-    """A thousand rows move a number no further than to where it aims at."""
-    scores = np.full((1000, 1), 2.0)
-    assert move_quantile(1.0, scores, 0.9, 0.1) == pytest.approx(np.exp(0.9))
-    v, e2 = np.full(1000, 1.0), np.full(1000, 3.0)
-    assert move_factor(1.0, v, e2, 1.0, 0.1) == pytest.approx(3.0)
-    wrong = np.arange(1000) % 2 == 0
-    z = np.array([3.0, 0.0])  # 5 % claimed, 50 % wrong: T at the end of its range
+def test_the_largest_step_aims_no_further_than_it_should():
+    """A hundred rows at once, at the largest step that is taken: straight to the goal."""
+    scores = np.full((100, 1), 2.0)
+    assert move_quantile(1.0, scores, 0.9, 1 / 100) == pytest.approx(np.exp(0.9))
+    v, e2 = np.full(100, 1.0), np.full(100, 3.0)
+    assert move_factor(1.0, v, e2, 1.0, 1 / 100) == pytest.approx(3.0)
+    for num_classes in (2, 10, 100):
+        z = np.zeros((100, num_classes))
+        z[:, 0] = 3 + np.log(num_classes - 1)  # 5 % claimed
+        wrong, T, path = np.arange(100) % 4 == 0, 1.0, []
+        for _ in range(60):
+            doubt = 1 - scipy.special.softmax(z / T, 1).max(1)
+            T = move_temperature(T, doubt, wrong, LIMITS, largest_step(num_classes, 100))
+            path.append(T)
+        assert (np.diff(path) >= -1e-12).all()  # no swinging
+        assert (1 - scipy.special.softmax(z / T, 1).max(1)).mean() == pytest.approx(0.25, abs=1e-3)
 
-    def doubt(T):
-        return np.full(1000, scipy.special.expit(-z[0] / T))
 
-    T, path = 1.0, []
-    for _ in range(200):
-        T = move_temperature(T, doubt(T), wrong, 2, LIMITS, 0.9)
-        path.append(T)
-    assert (np.diff(path) >= 0).all()  # no swinging
-    assert path[-1] == 20.0
+def test_a_factor_on_nothing_stays():
+    assert move_factor(1.3, np.zeros(2), np.ones(2), 1.0, 0.1) == 1.3
+    assert move_factor(1.3, np.zeros(2), np.zeros(2), 0.0, 0.1) == 1.3
 
 
 errors = arrays(float, st.integers(20, 200), elements=st.floats(0, 50))
@@ -86,7 +90,6 @@ errors = arrays(float, st.integers(20, 200), elements=st.floats(0, 50))
 @given(e2=errors, step=st.floats(0.01, 0.3), seed=st.integers(0, 99), day=st.integers(1, 7))
 def test_mean_variance_is_mean_squared_error_in_the_long_run_whatever_comes(e2, step, seed, day):
     """The identity is a theorem: errors are the worst that can be thought of, and come by days."""
-    step = min(step, 1 / day)
     v = np.random.default_rng(seed).uniform(0.1, 3, len(e2)) / day  # a day stays below unit / step
     f, claimed = 1.0, []
     for t in np.split(np.arange(len(e2)), range(day, len(e2), day)):
@@ -118,7 +121,7 @@ def test_claimed_errors_are_actual_errors_in_the_long_run(wrong, step, seed, num
 
     used, last = track(
         1.0,
-        lambda T, t: move_temperature(T, doubts(T)[t], wrong[t], num_classes, LIMITS, step),
+        lambda T, t: move_temperature(T, doubts(T)[t], wrong[t], LIMITS, step),
         len(wrong),
     )
     claimed = np.array([doubts(T)[t] for t, T in enumerate(used)])
@@ -132,7 +135,7 @@ def test_a_temperature_stays_within_its_range():
     for wrong, end in ((True, 20.0), (False, 0.05)):
         T = 1.0
         for _ in range(500):
-            T = move_temperature(T, doubt, np.array([wrong]), 3, LIMITS, 0.5)
+            T = move_temperature(T, doubt, np.array([wrong]), LIMITS, 0.5)
         assert end == T
 
 
@@ -295,7 +298,7 @@ def test_temperatures_that_follow_go_part_by_part_and_survive_json():
     assert new.transform(p[:1], np.array(["new"])).seen.all()
     line = new.to_dataframe().set_index("pattern").loc["new"]
     assert (line["rows"], line["followed"], line["used"]) == (0, 5, new.temperature("new"))
-    together, end = fit.follow(p, y, pattern, together=True)
+    together, end = fit.follow(p, y, pattern, step=0.001, together=True)
     np.testing.assert_array_equal(together.value, fit.transform(p, pattern).value)
     assert end.temperature("a") != fit.temperature("a")
 
@@ -305,6 +308,9 @@ def test_bad_input_is_refused():
     fit = VarianceRecalibration.fit(s2, e2, pattern)
     with pytest.raises(ValueError, match="`step` must lie strictly between 0 and 1; got 1"):
         fit.follow(s2, e2, pattern, step=1.0)
+    k = {name: int((pattern == name).sum()) for name in "ab"}
+    with pytest.raises(ValueError, match=rf"`step` 0.05 is too large for {max(k.values())} rows"):
+        fit.follow(s2, e2, pattern, step=0.05, together=True)
     with pytest.raises(ValueError, match="`squared_error` must be non-negative"):
         fit.follow(s2, -e2, pattern)
     with pytest.raises(ValueError, match=r"Expected arrays of one shape; got `variance` \(50,\)"):
@@ -313,5 +319,7 @@ def test_bad_input_is_refused():
     scaling = TemperatureScaling.fit(p, y, pattern)
     with pytest.raises(ValueError, match="`step` must lie strictly between 0 and 1; got 0.0"):
         scaling.follow(p, y, pattern, step=0.0)
+    with pytest.raises(ValueError, match="rows of a pattern whose outcomes come together: pass at"):
+        scaling.follow(p, y, pattern, step=0.03, together=True)
     with pytest.raises(ValueError, match=r"`label` must lie in 0..2"):
         scaling.follow(p, y + 1, pattern)
