@@ -51,7 +51,7 @@ class DeferralPolicy(Stored):
         Tolerated error of each output, for regression.
     score : {"error", "sd"}
         What the thresholds are on.
-    model_followed : int
+    belongs_to : tuple of int
         How many rows' outcomes the model had followed at the fit.
     """
 
@@ -60,7 +60,7 @@ class DeferralPolicy(Stored):
     road: str
     tolerance: tuple[float, ...] | None
     score: str = "error"
-    model_followed: int = 0
+    belongs_to: tuple[int, ...] = (0,)
 
     @classmethod
     def fit(
@@ -145,7 +145,7 @@ class DeferralPolicy(Stored):
         task, C = model.head.task, model.head.mean.out_features
         tolerated = check_tolerance(tolerance, task, C)
         followed = model.calibration.followed if isinstance(model, CalibratedSURE) else 0
-        return cls(thresholds, static, propagate, tolerated, score, followed)
+        return cls(thresholds, static, propagate, tolerated, score, (followed,))
 
     def decide(
         self, prediction: Prediction, available: Tensor | Bool[np.ndarray, "B M"] | None = None
@@ -176,7 +176,7 @@ class DeferralPolicy(Stored):
         """
         check_took(prediction, self.road)
         remedy = "Fit the policy again on recent rows."
-        sizes_moved(prediction, (self.model_followed,), "thresholds", remedy)
+        sizes_moved(prediction, self.belongs_to, "thresholds", remedy)
         u = doubt(prediction, self.road, self.tolerance, self.score)
         return self.thresholds.decide(u, pattern_in(prediction, available))
 
@@ -201,7 +201,7 @@ class DeferralPolicy(Stored):
             "type": "DeferralPolicy",
             "road": self.road,
             "score": self.score,
-            "model_followed": self.model_followed,
+            "belongs_to": list(self.belongs_to),
             "tolerance": None if self.tolerance is None else list(self.tolerance),
             "thresholds": self.thresholds.to_dict(),
             "static": self.static.to_dict(),
@@ -218,7 +218,7 @@ class DeferralPolicy(Stored):
         own, static = (
             DeferralThresholds.from_dict(state[name]) for name in ("thresholds", "static")
         )
-        how = state["score"], state["model_followed"]
+        how = state["score"], tuple(state["belongs_to"])
         return cls(own, static, state["road"], tolerance, *how)
 
 

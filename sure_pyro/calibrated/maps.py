@@ -24,7 +24,7 @@ from torch import Tensor
 from sure_pyro.calibrated.arrays import as_float64
 from sure_pyro.calibrated.hidden import Hidden
 from sure_pyro.calibration import TemperatureScaling, VarianceRecalibration, mask_pattern
-from sure_pyro.calibration.following import check_step, largest_step, most_rows
+from sure_pyro.calibration.following import check_step, largest_sum
 from sure_pyro.models import LocScale
 from sure_pyro.propagation import Moments
 
@@ -260,8 +260,8 @@ class OutputTemperature:
         """Follow classes (N,) or labels (N, C), all of which become known together."""
         assert probabilities is not None
         p, each = as_classes(as_float64(probabilities), pattern, self.labels)
-        y, n = target.reshape(-1).astype(np.int64), most_rows(pattern, together=True)
-        check_step(step, largest_step(p.shape[1], n), n)
+        y = target.reshape(-1).astype(np.int64)
+        check_step(step, pattern, True, largest_sum(p.shape[1]))  # by rows, before it is shared
         step /= len(y) // len(target)  # the labels of a row take one step together
         return replace(self, scaling=self.scaling.follow(p, y, each, step, together=True)[1])
 

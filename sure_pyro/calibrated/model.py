@@ -187,7 +187,7 @@ class CalibratedSURE(SURE):
         step : float in (0, 1)
             How fast: a variance is about an average over the last 1 / `step` rows of its pattern.
             Smaller is steadier, larger is sooner right after a change. At most 1 over the rows of
-            `batch`; with more than two classes less.
+            `batch`, and for classes less.
         masks, num_samples, seed
             As in `sure_pyro.recalibrate`. Where what is missing says something about the error,
             ``"recorded"`` follows the outputs of the rows as they came; it hides nothing, so sizes

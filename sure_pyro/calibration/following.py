@@ -79,25 +79,21 @@ def follow(
     return used, after
 
 
-def most_rows(pattern: np.ndarray, together: bool) -> int:
-    """How many rows of one pattern come together at most."""
-    return int(np.unique(pattern, return_counts=True)[1].max()) if together else 1
-
-
-def check_step(step: float, largest: float, n: int) -> None:
-    """Refuse a step that leads beyond where n rows together aim at.
+def check_step(step: float, pattern: np.ndarray, together: bool, largest_sum: float = 1.0) -> None:
+    """Refuse a step that leads beyond where the rows that come together aim at.
 
     Raises
     ------
     ValueError
-        If `step` is not between 0 and 1, or above `largest`.
+        If `step` is not between 0 and 1, or n of them are above `largest_sum`.
     """
     check.fraction("step", step)
-    if step > largest * (1 + 1e-9):
+    n = int(np.unique(pattern, return_counts=True)[1].max()) if together else 1
+    if n * step > largest_sum * (1 + 1e-9):
         raise ValueError(
             f"`step` {step:.3g} is too large for {n} rows of a pattern whose outcomes come "
-            f"together: pass at most {largest:.2g}, or follow them in shorter batches, in order of "
-            "time."
+            f"together: pass at most {largest_sum / n:.2g}, or follow them in shorter batches, in "
+            "order of time."
         )
 
 
@@ -121,7 +117,7 @@ def move_factor(
 ) -> float:
     """Factor on variances after n rows; on variances of zero a factor claims nothing."""
     v, e2 = float(variance.sum()), float(squared_error.sum())
-    return max(f + step / max(unit, step * v) * (e2 - f * v), SMALLEST) if v > 0 else f
+    return max(f + step * (e2 - f * v) / max(unit, step * v), SMALLEST) if v > 0 else f
 
 
 def move_temperature(
@@ -132,13 +128,13 @@ def move_temperature(
     step: float,
 ) -> float:
     """Temperature after n rows, with their doubts at this temperature."""
-    log_T = math.log(T) + step / DOUBT_PER_LOG_T * float((wrong - doubt).sum())
+    log_T = math.log(T) + step * float((wrong - doubt).sum()) / DOUBT_PER_LOG_T
     return min(max(math.exp(log_T), limits[0]), limits[1])
 
 
-def largest_step(num_classes: int, n: int) -> float:
-    """Largest step of a temperature with n rows together."""
-    return DOUBT_PER_LOG_T / (n * steepest_doubt(num_classes))
+def largest_sum(num_classes: int) -> float:
+    """Largest sum of the steps of a temperature over rows that come together."""
+    return DOUBT_PER_LOG_T / steepest_doubt(num_classes)
 
 
 def steepest_doubt(num_classes: int) -> float:

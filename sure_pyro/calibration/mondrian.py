@@ -36,7 +36,6 @@ from sure_pyro.calibration.following import (
     Followed,
     check_step,
     follow,
-    most_rows,
     move_quantile,
 )
 from sure_pyro.calibration.patterns import Pattern, rows_by_pattern
@@ -165,8 +164,7 @@ class MondrianQuantiles:
         """
         scores = scores.reshape(len(scores), -1)
         pattern = check.known_kind("pattern", pattern, len(scores), self.patterns)
-        n = most_rows(pattern, together)
-        check_step(step, 1 / n, n)
+        check_step(step, pattern, together)
         known = {p: self.patterns.get(p, NEVER_MET) for p in np.unique(pattern).tolist()}
         start = {p: Followed(self._value(p), q.followed) for p, q in known.items()}
         used, ends = follow(

@@ -30,7 +30,6 @@ from sure_pyro.calibration.following import (
     follow,
     followed_of,
     followed_state,
-    most_rows,
     move_factor,
 )
 from sure_pyro.calibration.patterns import Pattern, rows_by_pattern
@@ -208,8 +207,7 @@ class VarianceRecalibration:
             check.not_negative(*x) for x in zip(values, check.alike(values, (1, 2)), strict=True)
         )
         pattern = check.keys("pattern", pattern, len(s2))
-        n = most_rows(pattern, together)
-        check_step(step, 1 / n, n)
+        check_step(step, pattern, together)
         fit = replace(self, followed={}).transform(s2, pattern)
         v, e = _of_rows(fit.value), _of_rows(e2)
 

@@ -27,8 +27,7 @@ from sure_pyro.calibration.following import (
     follow,
     followed_of,
     followed_state,
-    largest_step,
-    most_rows,
+    largest_sum,
     move_temperature,
 )
 from sure_pyro.calibration.patterns import Pattern, rows_by_pattern
@@ -172,8 +171,7 @@ class TemperatureScaling:
         y = check.labels("label", label, *logit.shape)
         before = self.transform(probability, pattern)
         pattern = check.keys("pattern", pattern, len(y))
-        n = most_rows(pattern, together)
-        check_step(step, largest_step(logit.shape[1], n), n)
+        check_step(step, pattern, together, largest_sum(logit.shape[1]))
         wrong = logit.argmax(1) != y
 
         def move(_: Pattern, T: float, t: np.ndarray) -> float:

@@ -13,7 +13,7 @@ from sure_pyro.calibration.following import (
     SMALLEST,
     Followed,
     follow,
-    largest_step,
+    largest_sum,
     move_factor,
     move_quantile,
     move_temperature,
@@ -73,7 +73,7 @@ def test_the_largest_step_aims_no_further_than_it_should():
         wrong, T, path = np.arange(100) % 4 == 0, 1.0, []
         for _ in range(60):
             doubt = 1 - scipy.special.softmax(z / T, 1).max(1)
-            T = move_temperature(T, doubt, wrong, LIMITS, largest_step(num_classes, 100))
+            T = move_temperature(T, doubt, wrong, LIMITS, largest_sum(num_classes) / 100)
             path.append(T)
         assert (np.diff(path) >= -1e-12).all()  # no swinging
         assert (1 - scipy.special.softmax(z / T, 1).max(1)).mean() == pytest.approx(0.25, abs=1e-3)
