@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 
@@ -40,8 +40,8 @@ class Covariance(ABC):
         """L noise: deviations with this covariance from independent unit variables."""
 
     @abstractmethod
-    def active(self) -> Bool[Tensor, " B"]:
-        """Rows in which anything is uncertain at all."""
+    def largest(self) -> Float[Tensor, " B"]:
+        """Largest variance of any entry, by row: zero where nothing is uncertain."""
 
     @abstractmethod
     def rows(self, index: Tensor) -> Covariance:
@@ -71,9 +71,9 @@ class Diagonal(Covariance):
         """Sigma_k noise_k."""
         return safe_sqrt(self.variance) * noise
 
-    def active(self) -> Bool[Tensor, " B"]:
-        """Rows with some entry of positive variance."""
-        return self.variance.amax(-1) > 0
+    def largest(self) -> Float[Tensor, " B"]:
+        """max_k sigma_k^2."""
+        return self.variance.amax(-1)
 
     def rows(self, index: Tensor) -> Diagonal:
         """Take rows."""
@@ -113,9 +113,9 @@ class FullCovariance(Covariance):
         """L noise."""
         return torch.einsum("bdr,...br->...bd", self._root, noise)
 
-    def active(self) -> Bool[Tensor, " B"]:
-        """Rows with a positive variance."""
-        return (self.matrix.diagonal(dim1=-2, dim2=-1) > 0).any(-1)
+    def largest(self) -> Float[Tensor, " B"]:
+        """max_k Sigma_kk."""
+        return self.matrix.diagonal(dim1=-2, dim2=-1).amax(-1)
 
     def rows(self, index: Tensor) -> FullCovariance:
         """Take rows."""
@@ -154,9 +154,9 @@ class LowRankCovariance(Covariance):
         shared = torch.einsum("bdr,...br->...bd", self.factor, low)
         return shared + safe_sqrt(self.variance) * diagonal
 
-    def active(self) -> Bool[Tensor, " B"]:
-        """Rows with a non-zero factor or variance."""
-        return (self.variance > 0).any(-1) | (self.factor != 0).flatten(1).any(-1)
+    def largest(self) -> Float[Tensor, " B"]:
+        """max_k |F_k|^2 + sigma_k^2."""
+        return (self.factor.square().sum(-1) + self.variance).amax(-1)
 
     def rows(self, index: Tensor) -> LowRankCovariance:
         """Take rows."""

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property, reduce
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import torch
@@ -52,42 +52,47 @@ class Inputs:
         return next(iter(self.latents.values())).device
 
     @cached_property
+    def everything(self) -> Tensor:
+        """Indices (B,) of all rows: taking these copies nothing."""
+        return torch.arange(len(self), device=self.device)
+
+    @cached_property
+    def _uncertain(self) -> Tensor:
+        """Whether each source is uncertain in each row (S, B), the weights last."""
+        sizes = [covariance.largest() for covariance in self.covariances.values()]
+        if self.weights is not None:  # they are in every row
+            sizes.append(torch.ones(len(self), dtype=self.dtype, device=self.device))
+        if not sizes:
+            return torch.zeros(0, len(self), dtype=torch.bool, device=self.device)
+        return torch.stack(sizes) > 0
+
+    @property
     def active(self) -> dict[str, Tensor]:
-        """Rows (B,) in which each source is uncertain; uncertain weights are in all."""
-        active = {name: covariance.active() for name, covariance in self.covariances.items()}
-        if self.weights is not None:
-            active[WEIGHTS] = torch.ones(len(self), dtype=torch.bool, device=self.device)
-        return active
+        """Rows (B,) in which each source is uncertain."""
+        names = [*self.covariances, *([] if self.weights is None else [WEIGHTS])]
+        return dict(zip(names, self._uncertain, strict=True))
 
     def any_uncertain(self) -> Tensor:
         """Whether any source is uncertain in each row (B,)."""
-        none = torch.zeros(len(self), dtype=torch.bool, device=self.device)
-        return reduce(torch.logical_or, self.active.values(), none)
+        return self._uncertain.any(0)
 
     def num_uncertain(self) -> Tensor:
         """How many sources are uncertain in each row (B,)."""
-        none = torch.zeros(len(self), dtype=torch.bool, device=self.device)
-        return torch.stack([none, *self.active.values()]).sum(0)
+        return self._uncertain.sum(0)
 
     def rows(self, index: Tensor) -> Inputs:
         """Take some of the rows, in order; sources certain in all of these only ride along."""
-        everything, covariances = self._is_everything(index), self.covariances
-        if covariances:
-            active = torch.stack([self.active[name] for name in covariances])
-            active = active if everything else active[:, index]
-            some = zip(covariances.items(), active.any(1).tolist(), strict=True)
-            covariances = {name: covariance for (name, covariance), uncertain in some if uncertain}
-        if everything:  # nothing to copy
+        everything = index is self.everything
+        somewhere = (self._uncertain if everything else self._uncertain[:, index]).any(1).tolist()
+        some = zip(self.covariances.items(), somewhere, strict=False)  # not the weights
+        covariances = {name: covariance for (name, covariance), active in some if active}
+        if everything:
             return replace(self, covariances=covariances)
         return replace(
             self,
             latents=_take(self.latents, index),
             covariances={name: covariance.rows(index) for name, covariance in covariances.items()},
         )
-
-    def _is_everything(self, index: Tensor) -> bool:
-        every = len(index) == len(self)
-        return every and torch.equal(index, torch.arange(len(self), device=self.device))
 
     def evaluate_mean(self, index: Tensor | None = None) -> Output:
         """Call the function at the mean, of all rows or of some."""

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from sure_pyro.propagation.attention import batched_attention
 from sure_pyro.propagation.inputs import Inputs, check_differentiable
 
 Gradients = Iterator[dict[str, Tensor]]
@@ -80,7 +81,8 @@ def _backward(
         J = [g if g is None else g[None] for g in grad(directions[0], retain_graph=keep)]
     else:
         try:
-            J = [*grad(directions, retain_graph=True, is_grads_batched=True)]
+            with batched_attention():
+                J = [*grad(directions, retain_graph=True, is_grads_batched=True)]
         except RuntimeError:  # a step of the function that can not be batched: one by one
             one_by_one = [grad(direction, retain_graph=True) for direction in directions]
             J = [g[0] if g[0] is None else torch.stack(g) for g in zip(*one_by_one, strict=True)]

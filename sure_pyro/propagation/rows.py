@@ -16,7 +16,7 @@ def split_rows(inputs: Inputs) -> tuple[Tensor, Tensor]:
     active = inputs.any_uncertain()
     uncertain = active.nonzero()[:, 0]
     if len(uncertain) == len(inputs):
-        return uncertain, uncertain[:0]
+        return inputs.everything, uncertain[:0]
     return uncertain, (~active).nonzero()[:, 0]
 
 

@@ -142,8 +142,7 @@ def plan_runs(
     replicates: int = 1,
 ) -> list[Run]:
     """Plan the joint run first, then one for each source that has company in some row."""
-    everything = torch.arange(len(inputs), device=inputs.device)
-    plan = [(everything, tuple(inputs.active))]
+    plan = [(inputs.everything, tuple(inputs.active))]
     if by_source:
         crowded = inputs.num_uncertain() > 1
         lone = [((rows & crowded).nonzero()[:, 0], (name,)) for name, rows in inputs.active.items()]

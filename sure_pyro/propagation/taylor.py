@@ -149,9 +149,10 @@ def _taylor(
         company = torch.cat([certain, uncertain[:1]])
         with torch.set_grad_enabled(create_graph):
             y, noise = inputs.evaluate_mean(company)
-        elsewhere = y[len(certain) :].flatten() if len(uncertain) else None
-        moments = Moments(y, covariances={} if output_covariance else None)
-        blocks.append((certain, moments.with_source(head, noise)[: len(certain)]))
+        elsewhere = y[-1] if len(uncertain) else None
+        noise = None if noise is None else noise[: len(certain)]
+        moments = Moments(y[: len(certain)], covariances={} if output_covariance else None)
+        blocks.append((certain, moments.with_source(head, noise)))
         together = outputs_together(y.shape[1], len(uncertain), len(inputs))
     if len(uncertain):
         block = inputs.rows(uncertain)

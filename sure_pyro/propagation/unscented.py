@@ -81,7 +81,7 @@ def _patterns(inputs: Inputs) -> list[Tensor]:
     """Indices of the rows in which the same sources are uncertain: they share their points."""
     active = list(inputs.active.values())
     if not active:
-        return [torch.arange(len(inputs), device=inputs.device)]
+        return [inputs.everything]
     _, pattern = torch.stack(active, -1).unique(dim=0, return_inverse=True)
     return [(pattern == p).nonzero()[:, 0] for p in range(int(pattern.max()) + 1)]
 

@@ -1,0 +1,95 @@
+r"""Gradients of attention for several outputs at once: the one step that torch repeats.
+
+``torch.autograd.grad(..., is_grads_batched=True)`` carries K directions through a graph in one
+pass. For fused attention on a CPU torch has no such rule and calls its kernel K times; over few
+tokens, such as one per modality, that is nearly all overhead. With P the weights of attention
+(T x S, queries x keys) and G a gradient of its output (T x d),
+
+.. math:: dV = P^T G, \quad dS = s\,P \circ (G V^T - \mathrm{rowsum}(P \circ G V^T)), \quad
+          dQ = dS\,K, \quad dK = dS^T Q
+
+[Dao2022]_. P, Q, K and V are the same for all directions, which can so stand side by side in one
+product. Over many tokens the kernel is better, and is called as torch would.
+
+References
+----------
+.. [Dao2022] FlashAttention: fast and memory-efficient exact attention. NeurIPS, appendix B.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+FEW = 16  # keys; from about 20 on the kernel is as fast
+_BACKWARD = "_scaled_dot_product_flash_attention_for_cpu_backward"
+_LEVEL = 1  # at which `torch.autograd.grad` hides the directions
+
+
+@contextmanager
+def batched_attention() -> Iterator[None]:
+    """Within the block, batched gradients take attention for all directions at once."""
+    library = torch.library.Library("aten", "IMPL")
+    library.impl(_BACKWARD, _batched, "Batched")
+    try:
+        yield
+    finally:
+        del library  # and with it the rule
+
+
+def _batched(
+    G: Tensor,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    out: Tensor,
+    logsumexp: Tensor,
+    dropout_p: float,
+    is_causal: bool,
+    *,
+    attn_mask: Tensor | None = None,
+    scale: float | None = None,
+) -> tuple[Tensor, ...]:
+    """Batching rule of the kernel `_BACKWARD`: in G (N, H, T, d), K directions are hidden."""
+    G = torch._remove_batch_dim(G, _LEVEL, 1, 0)  # (K, N, H, T, d)
+    alike = q.shape[:2] == k.shape[:2] and q.dtype == logsumexp.dtype  # heads; no half precision
+    gradients: tuple[Tensor, ...]
+    if alike and k.shape[-2] <= FEW:
+        s = q.shape[-1] ** -0.5 if scale is None else scale
+        gradients = _together(G, q, k, v, _weights(q, k, logsumexp, s, is_causal, attn_mask), s)
+    else:
+        kernel, saved = getattr(torch.ops.aten, _BACKWARD), (out, logsumexp, dropout_p, is_causal)
+        each = [kernel(G_c, q, k, v, *saved, attn_mask=attn_mask, scale=scale) for G_c in G]
+        gradients = tuple(torch.stack(parts) for parts in zip(*each, strict=True))
+    return tuple(torch._add_batch_dim(gradient, 0, _LEVEL) for gradient in gradients)
+
+
+def _weights(
+    q: Tensor, k: Tensor, logsumexp: Tensor, s: float, is_causal: bool, mask: Tensor | None
+) -> Tensor:
+    """P (N, H, T, S), as the forward pass had it."""
+    scores = s * (q @ k.mT)
+    if mask is not None:
+        scores = scores + mask
+    if is_causal:
+        future = torch.ones_like(scores, dtype=torch.bool).triu(1)
+        scores = scores.masked_fill(future, -torch.inf)
+    return (scores - logsumexp[..., None]).exp()
+
+
+def _together(
+    G: Tensor, q: Tensor, k: Tensor, v: Tensor, P: Tensor, s: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """dQ, dK and dV (K, N, H, tokens, d)."""
+    K, N, H, T, d = G.shape
+    S = k.shape[-2]
+    dP = (G.permute(1, 2, 0, 3, 4).reshape(N, H, K * T, d) @ v.mT).view(N, H, K, T, S)
+    P_k = P[:, :, None]
+    dS = s * P_k * (dP - torch.linalg.vecdot(dP, P_k)[..., None])
+    dQ = (dS.view(N, H, K * T, S) @ k).view(N, H, K, T, d)
+    dK = (dS.mT.reshape(N, H, K * S, T) @ q).view(N, H, K, S, d)
+    dV = (P.mT @ G.permute(1, 2, 3, 0, 4).reshape(N, H, T, K * d)).view(N, H, S, K, d)
+    return dQ.permute(2, 0, 1, 3, 4), dK.permute(2, 0, 1, 3, 4), dV.permute(3, 0, 1, 2, 4)
