@@ -9,7 +9,9 @@ tokens, such as one per modality, that is nearly all overhead. With P the weight
           dQ = dS\,K, \quad dK = dS^T Q
 
 [Dao2022]_. P, Q, K and V are the same for all directions, which can so stand side by side in one
-product. Over many tokens the kernel is better, and is called as torch would.
+product. Over many tokens the kernel is better, and is called as torch would. P is made anew: from
+what the kernel keeps, it would be wrong where all keys of a query are masked by a large finite
+number, as are the kernel's own gradients there (torch 2.13; mask with ``-inf`` or booleans).
 
 References
 ----------
@@ -18,8 +20,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
 
 import torch
 from torch import Tensor
@@ -29,15 +30,25 @@ _BACKWARD = "_scaled_dot_product_flash_attention_for_cpu_backward"
 _LEVEL = 1  # at which `torch.autograd.grad` hides the directions
 
 
-@contextmanager
-def batched_attention() -> Iterator[None]:
-    """Within the block, batched gradients take attention for all directions at once."""
-    library = torch.library.Library("aten", "IMPL")
-    library.impl(_BACKWARD, _batched, "Batched")
-    try:
-        yield
-    finally:
-        del library  # and with it the rule
+class _Rule:
+    """The rule, as long as some thread is in a block: torch's registry is one for all of them."""
+
+    def __init__(self) -> None:
+        self._lock, self._users = threading.Lock(), 0
+        self._library: torch.library.Library | None = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._users and hasattr(torch, "_remove_batch_dim"):
+                self._library = torch.library.Library("aten", "IMPL")
+                self._library.impl(_BACKWARD, _batched, "Batched")
+            self._users += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                self._library = None  # and with it the rule
 
 
 def _batched(
@@ -55,11 +66,12 @@ def _batched(
 ) -> tuple[Tensor, ...]:
     """Batching rule of the kernel `_BACKWARD`: in G (N, H, T, d), K directions are hidden."""
     G = torch._remove_batch_dim(G, _LEVEL, 1, 0)  # (K, N, H, T, d)
-    alike = q.shape[:2] == k.shape[:2] and q.dtype == logsumexp.dtype  # heads; no half precision
+    alike = q.shape[:2] == k.shape[:2] and q.dtype in (torch.float32, torch.float64)  # heads
     gradients: tuple[Tensor, ...]
     if alike and k.shape[-2] <= FEW:
         s = q.shape[-1] ** -0.5 if scale is None else scale
-        gradients = _together(G, q, k, v, _weights(q, k, logsumexp, s, is_causal, attn_mask), s)
+        with torch.autocast(q.device.type, enabled=False):  # as the forward pass was, in full
+            gradients = _together(G, q, k, v, _weights(q, k, s, is_causal, attn_mask), s)
     else:
         kernel, saved = getattr(torch.ops.aten, _BACKWARD), (out, logsumexp, dropout_p, is_causal)
         each = [kernel(G_c, q, k, v, *saved, attn_mask=attn_mask, scale=scale) for G_c in G]
@@ -67,17 +79,16 @@ def _batched(
     return tuple(torch._add_batch_dim(gradient, 0, _LEVEL) for gradient in gradients)
 
 
-def _weights(
-    q: Tensor, k: Tensor, logsumexp: Tensor, s: float, is_causal: bool, mask: Tensor | None
-) -> Tensor:
-    """P (N, H, T, S), as the forward pass had it."""
+def _weights(q: Tensor, k: Tensor, s: float, is_causal: bool, mask: Tensor | None) -> Tensor:
+    """P (N, H, T, S); zero for a query that may look at nothing."""
     scores = s * (q @ k.mT)
-    if mask is not None:
-        scores = scores + mask
     if is_causal:
         future = torch.ones_like(scores, dtype=torch.bool).triu(1)
         scores = scores.masked_fill(future, -torch.inf)
-    return (scores - logsumexp[..., None]).exp()
+    if mask is None:
+        return scores.softmax(-1)
+    scores = scores + mask
+    return scores.softmax(-1).masked_fill((scores == -torch.inf).all(-1, keepdim=True), 0.0)
 
 
 def _together(
@@ -93,3 +104,7 @@ def _together(
     dK = (dS.mT.reshape(N, H, K * S, T) @ q).view(N, H, K, S, d)
     dV = (P.mT @ G.permute(1, 2, 3, 0, 4).reshape(N, H, T, K * d)).view(N, H, S, K, d)
     return dQ.permute(2, 0, 1, 3, 4), dK.permute(2, 0, 1, 3, 4), dV.permute(3, 0, 1, 2, 4)
+
+
+# Within ``with batched_attention:`` batched gradients take attention for all directions at once.
+batched_attention = _Rule()

@@ -41,7 +41,7 @@ class Covariance(ABC):
 
     @abstractmethod
     def largest(self) -> Float[Tensor, " B"]:
-        """Largest variance of any entry, by row: zero where nothing is uncertain."""
+        """Largest variance of any entry by row, or what is zero where that is."""
 
     @abstractmethod
     def rows(self, index: Tensor) -> Covariance:
@@ -155,8 +155,8 @@ class LowRankCovariance(Covariance):
         return shared + safe_sqrt(self.variance) * diagonal
 
     def largest(self) -> Float[Tensor, " B"]:
-        """max_k |F_k|^2 + sigma_k^2."""
-        return (self.factor.square().sum(-1) + self.variance).amax(-1)
+        """Size of the factor and of the diagonal: the square of a small factor would be zero."""
+        return self.factor.abs().flatten(1).sum(-1) + self.variance.amax(-1)
 
     def rows(self, index: Tensor) -> LowRankCovariance:
         """Take rows."""
@@ -175,7 +175,7 @@ def as_covariance(name: str, value: Tensor | Covariance, mean: Tensor) -> Covari
     Raises
     ------
     TypeError
-        If it is neither a tensor nor a covariance.
+        If it is neither a tensor nor a covariance, or a full one in half precision.
     ValueError
         If shapes, dtypes or devices differ, or it is negative, NaN or not symmetric.
     """
@@ -185,6 +185,8 @@ def as_covariance(name: str, value: Tensor | Covariance, mean: Tensor) -> Covari
         _non_negative(name, value)
         return Diagonal(value.reshape(B, D))
     if isinstance(value, FullCovariance):
+        if mean.dtype not in (torch.float32, torch.float64):
+            raise TypeError(f"The full covariance of '{name}' needs float32 or float64.")
         _like(name, "covariance", value.matrix, torch.Size((B, D, D)), mean)
         _positive_semidefinite(name, value.matrix)
         return value

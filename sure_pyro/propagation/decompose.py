@@ -6,10 +6,8 @@ from torch import Tensor
 
 from sure_pyro.propagation.estimates import estimate
 from sure_pyro.propagation.inputs import Inputs
-from sure_pyro.propagation.moments import INTERACTION, TOTAL, Moments
+from sure_pyro.propagation.moments import INTERACTION, JOINT, TOTAL, Moments
 from sure_pyro.propagation.runs import Run
-
-JOINT = "joint"
 
 
 def decompose(inputs: Inputs, runs: list[Run], by_source: bool, head: str) -> Moments:

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from sure_pyro.propagation.inputs import Function, Inputs
 
-# What was asked of a module or of one of its methods, and the modes of its parts at that time.
-_INDEPENDENT: WeakKeyDictionary[nn.Module, dict[str, list[bool]]] = WeakKeyDictionary()
+# What was asked of a module or of one of its methods, and its parts and their modes at that time.
+_INDEPENDENT: WeakKeyDictionary[nn.Module, dict[str, list[tuple[int, bool]]]] = WeakKeyDictionary()
 
 
 def check_rows_independent(y: Tensor, elsewhere: Tensor | None, inputs: Inputs) -> None:
@@ -19,7 +19,7 @@ def check_rows_independent(y: Tensor, elsewhere: Tensor | None, inputs: Inputs) 
     The first row of `inputs` is seen once more in other company: its output `elsewhere` (C,) may
     not differ from the first of `y` (B, C). If there is no other company, it is evaluated beside
     nothing but its own copy, at the price of a forward pass of two rows. A module that was asked so
-    is not asked again while none of its parts changes between training and evaluation.
+    is not asked again while it keeps its parts and their modes.
 
     Raises
     ------
@@ -31,7 +31,7 @@ def check_rows_independent(y: Tensor, elsewhere: Tensor | None, inputs: Inputs) 
     elif len(y) > 1 and not _is_known(inputs.fn):
         with torch.no_grad():
             twice = torch.zeros(2, dtype=torch.long, device=inputs.device)
-            _compare(y, inputs.evaluate_mean(twice)[0][0])
+            _compare(y, inputs.evaluate_mean(twice)[0][-1])  # a leak may run one way only
         _remember(inputs.fn)
 
 
@@ -62,8 +62,8 @@ def _owner(fn: Function) -> tuple[nn.Module | None, str]:
     return (module if isinstance(module, nn.Module) else None), getattr(fn, "__name__", "forward")
 
 
-def _modes(module: nn.Module) -> list[bool]:
-    return [part.training for part in module.modules()]
+def _modes(module: nn.Module) -> list[tuple[int, bool]]:
+    return [(id(part), part.training) for part in module.modules()]
 
 
 def rounding(y: Tensor) -> float:

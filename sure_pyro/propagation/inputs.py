@@ -1,4 +1,4 @@
-"""The public door of every road: check what came, and call the function on some of the rows.
+"""What a road works with: call the function, at the mean or elsewhere, on some of the rows.
 
 A road sees a function of a dictionary of latents. A plain Tensor becomes the dictionary
 ``{"input": ...}``; a latent without a variance is known exactly and only carried along; a
@@ -19,8 +19,8 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from sure_pyro.propagation.covariance import Covariance, as_covariance, row_list
-from sure_pyro.propagation.moments import INTERACTION, TOTAL
+from sure_pyro.propagation.covariance import Covariance, row_list
+from sure_pyro.propagation.moments import WEIGHTS
 
 Function: TypeAlias = Callable[[Any], Tensor | tuple[Tensor, Tensor]]
 Mean: TypeAlias = Tensor | Mapping[str, Tensor]
@@ -29,7 +29,7 @@ Output: TypeAlias = tuple[Tensor, Tensor | None]
 
 Weights: TypeAlias = Callable[[int], dict[str, Tensor]]
 
-SINGLE, WEIGHTS = "input", "weights"
+SINGLE = "input"
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,108 +109,33 @@ class Inputs:
         if parameters is None:
             result = self.fn(argument)
         else:
+            self._check_parameters(parameters)
             result = functional_call(self.fn, parameters, (argument,))  # type: ignore[arg-type]
-        y, noise = result if isinstance(result, tuple) else (result, None)
+        y, noise = result if isinstance(result, tuple) and len(result) == 2 else (result, None)
         _check_output("output", y, rows)
         # Under autocast the function may answer in half precision: sums are made in the
         # precision of the latents.
         if noise is None:
             return y.to(self.dtype), None
-        _check_output("noise variance", noise, rows)
-        if noise.shape != y.shape:
-            raise ValueError(
-                "`fn` returned a mean and a noise variance of different shapes, "
-                f"{tuple(y.shape)} and {tuple(noise.shape)}; both must be (B, C)."
-            )
+        _check_noise(noise, y)
         return y.to(self.dtype), noise.to(self.dtype)
 
+    @cached_property
+    def _parameters(self) -> frozenset[str]:
+        module: Any = self.fn
+        return frozenset(dict([*module.named_parameters(), *module.named_buffers()]))
 
-def prepare(fn: Function, mean: Mean, variance: Variance, reserved: tuple[str, ...]) -> Inputs:
-    """Check the arguments of a road and bring them into one form.
-
-    Raises
-    ------
-    TypeError
-        If `fn` cannot be called, or latents are not tensors.
-    ValueError
-        If names, shapes, dtypes or values do not fit; the message says which and what to do.
-    """
-    if not callable(fn):
-        raise TypeError(f"`fn` must be callable; got {type(fn).__name__}.")
-    single = isinstance(mean, Tensor)
-    latents = {SINGLE: mean} if isinstance(mean, Tensor) else dict(mean)
-    spread = dict(variance) if isinstance(variance, Mapping) else {SINGLE: variance}
-    _check_names(latents, spread, single, isinstance(variance, Mapping), reserved)
-    latents = {name: _own(z) for name, z in latents.items()}
-    _check_latents(latents, spread)
-    covariances = {name: as_covariance(name, spread[name], latents[name]) for name in spread}
-    return Inputs(fn, latents, covariances, single, _dtype(latents, spread))
-
-
-def _dtype(latents: dict[str, Tensor], spread: Mapping[str, object]) -> torch.dtype:
-    names = list(spread) or [name for name, z in latents.items() if z.is_floating_point()]
-    dtypes = {name: latents[name].dtype for name in names}
-    if len(set(dtypes.values())) > 1 and spread:
-        raise ValueError(f"The uncertain latents need one dtype; got {dtypes}.")
-    return next(iter(dtypes.values()), torch.get_default_dtype())
+    def _check_parameters(self, parameters: dict[str, Tensor]) -> None:
+        unknown = [name for name in parameters if name not in self._parameters]
+        if unknown:  # `functional_call` would ignore them
+            raise ValueError(
+                f"`weights` draws {unknown}, but the parameters of `fn` are "
+                f"{sorted(self._parameters)}: rename them (a guide may have put a prefix)."
+            )
 
 
 def _take(latents: dict[str, Tensor], index: Tensor) -> dict[str, Tensor]:
     return {name: z.index_select(0, index) for name, z in latents.items()}
-
-
-def _own(value: Tensor) -> Tensor:
-    # A tensor made under `torch.inference_mode` can not enter autograd: copy it out.
-    if isinstance(value, Tensor) and value.is_inference():
-        with torch.inference_mode(False):
-            return value.clone()
-    return value
-
-
-def _check_names(
-    latents: dict[str, Tensor],
-    spread: Mapping[str, object],
-    single: bool,
-    named: bool,
-    reserved: tuple[str, ...],
-) -> None:
-    if single is named:
-        raise TypeError(
-            "`mean` and `variance` must have the same form: two tensors, or two dictionaries "
-            f"by name; got a {'Tensor' if single else 'dictionary'} and a "
-            f"{'dictionary' if named else 'Tensor'}."
-        )
-    if not latents:
-        raise ValueError("`mean` is an empty dictionary: nothing to propagate.")
-    unknown = [name for name in spread if name not in latents]
-    if unknown:
-        raise ValueError(f"`variance` names {unknown}, but `mean` has only {list(latents)}.")
-    taken = [name for name in spread if name in (*reserved, INTERACTION, TOTAL, WEIGHTS)]
-    if taken:
-        raise ValueError(
-            f"The source names {taken} are taken by the result itself: rename these inputs "
-            "(the function's own noise is named by the keyword `head`)."
-        )
-
-
-def _check_latents(latents: dict[str, Tensor], spread: Mapping[str, object]) -> None:
-    for name, z in latents.items():
-        if not isinstance(z, Tensor):
-            raise TypeError(f"`mean['{name}']` must be a Tensor; got {type(z).__name__}.")
-    lengths = {name: z.shape[0] if z.ndim else None for name, z in latents.items()}
-    if len(set(lengths.values())) > 1 or None in lengths.values():
-        raise ValueError(
-            f"All of `mean` need the same number of rows B as first axis; got {lengths}."
-        )
-    if not next(iter(lengths.values())):
-        raise ValueError("`mean` has no rows (B = 0): nothing to propagate.")
-    for name in spread:
-        z = latents[name]
-        if not z.is_floating_point():
-            raise TypeError(
-                f"`mean['{name}']` has a variance, so it must be floating; got {z.dtype}."
-            )
-        check_finite(f"value of `mean['{name}']`", z)
 
 
 def _check_output(what: str, y: object, rows: int) -> None:
@@ -219,10 +144,24 @@ def _check_output(what: str, y: object, rows: int) -> None:
             f"`fn` must return a Tensor (B, C), or a pair (mean, variance) of two; its {what} "
             f"is {type(y).__name__}."
         )
-    if y.ndim != 2 or y.shape[0] != rows:
+    if y.ndim != 2 or y.shape[0] != rows or not y.shape[1]:
         raise ValueError(
             f"`fn` was given {rows} rows, so its {what} must have shape ({rows}, C); got "
             f"{tuple(y.shape)}. A single output needs its own axis: `y.unsqueeze(-1)`."
+        )
+
+
+def _check_noise(noise: Tensor, y: Tensor) -> None:
+    _check_output("noise variance", noise, len(y))
+    if noise.shape != y.shape:
+        raise ValueError(
+            "`fn` returned a mean and a noise variance of different shapes, "
+            f"{tuple(y.shape)} and {tuple(noise.shape)}; both must be (B, C)."
+        )
+    if not (noise.detach() >= 0).all():
+        raise ValueError(
+            "`fn` returned a noise variance that is negative or NaN (minimum "
+            f"{float(noise.min()):.3g}). If it is a log-variance, return `log_variance.exp()`."
         )
 
 

@@ -81,7 +81,7 @@ def _backward(
         J = [g if g is None else g[None] for g in grad(directions[0], retain_graph=keep)]
     else:
         try:
-            with batched_attention():
+            with batched_attention:
                 J = [*grad(directions, retain_graph=True, is_grads_batched=True)]
         except RuntimeError:  # a step of the function that can not be batched: one by one
             one_by_one = [grad(direction, retain_graph=True) for direction in directions]

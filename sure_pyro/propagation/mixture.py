@@ -16,8 +16,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from sure_pyro.propagation.inputs import WEIGHTS
-from sure_pyro.propagation.moments import TOTAL, Moments
+from sure_pyro.propagation.moments import TOTAL, WEIGHTS, Moments
 
 
 def mixture(draws: Sequence[Moments], name: str = WEIGHTS) -> Moments:

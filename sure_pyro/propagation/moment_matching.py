@@ -30,8 +30,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sure_pyro.propagation.inputs import Inputs, Mean, Variance, prepare
+from sure_pyro.propagation.inputs import Inputs, Mean, Variance
 from sure_pyro.propagation.moments import Moments
+from sure_pyro.propagation.prepare import prepare
 from sure_pyro.propagation.quadrature import gaussian_moments
 
 Sources: TypeAlias = dict[str, Tensor]  # covariance (B, D, D) by source
@@ -63,7 +64,7 @@ def moment_matching(module: nn.Sequential, mean: Mean, variance: Variance) -> Mo
     """
     if not isinstance(module, nn.Sequential):
         raise TypeError(f"`module` must be an nn.Sequential; got {type(module).__name__}.")
-    inputs = prepare(module, mean, variance, ())
+    inputs = prepare(module, mean, variance)
     # A covariance in half precision need not be one: no autocast here.
     with torch.no_grad(), torch.autocast(inputs.device.type, enabled=False):
         m = torch.cat([z.reshape(len(z), -1) for z in inputs.latents.values()], -1)

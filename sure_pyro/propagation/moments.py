@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 INTERACTION = "interaction"
 TOTAL = "total"
+WEIGHTS = "weights"
+JOINT = "joint"  # of several sources that were not told apart
+RESERVED = (INTERACTION, TOTAL, WEIGHTS, JOINT)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -20,9 +20,10 @@ import torch
 from torch import Tensor
 
 from sure_pyro.propagation.covariance import Covariance
-from sure_pyro.propagation.inputs import Function, Inputs, Mean, Variance, differentiation, prepare
+from sure_pyro.propagation.inputs import Function, Inputs, Mean, Variance, differentiation
 from sure_pyro.propagation.linearise import linearise
 from sure_pyro.propagation.moments import TOTAL, Moments
+from sure_pyro.propagation.prepare import prepare
 from sure_pyro.propagation.rows import split_rows
 from sure_pyro.propagation.sampling import sampling
 from sure_pyro.propagation.taylor import taylor
@@ -106,7 +107,7 @@ def recommend(
     """
     if not tolerance > 0:
         raise ValueError(f"`tolerance` must be positive; got {tolerance}.")
-    inputs = prepare(fn, mean, variance, ())
+    inputs = prepare(fn, mean, variance)
     uncertain, _ = split_rows(inputs)
     if not len(uncertain):
         raise ValueError("`variance` is zero everywhere: a forward pass is all it takes.")

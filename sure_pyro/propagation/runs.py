@@ -15,7 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sure_pyro.propagation.estimates import Estimate, estimate
-from sure_pyro.propagation.inputs import WEIGHTS, Inputs, Output
+from sure_pyro.propagation.inputs import Inputs, Output
+from sure_pyro.propagation.moments import WEIGHTS
 from sure_pyro.propagation.power_sums import PowerSums, wide
 
 
@@ -37,8 +38,9 @@ class Run:
     ) -> None:
         self.inputs, self.rows, self.sources = inputs, rows, sources
         self.output_covariance = output_covariance
-        self.latents = {name: z[rows] for name, z in inputs.latents.items()}
-        J = {name: J[rows] for name, J in (jacobian or {}).items() if name in sources}
+        self.everything = rows is inputs.everything  # nothing to copy
+        self.latents = {name: self._of(z) for name, z in inputs.latents.items()}
+        J = {name: self._of(J) for name, J in (jacobian or {}).items() if name in sources}
         self.J, self.control_variance = self._standardised(J)
         self.sums = PowerSums(replicates)
         self.noise = PowerSums()  # of the function's own noise variance
@@ -47,7 +49,7 @@ class Run:
     def update(self, draws: DrawnChunk, replicate: int = 0) -> None:
         """Add a chunk of draws."""
         deviations = {
-            name: dev[:, self.rows]
+            name: dev if self.everything else dev[:, self.rows]
             for name, dev in draws.deviations.items()
             if name in self.sources
         }
@@ -59,6 +61,9 @@ class Run:
         if self.output_covariance:
             d = wide(y) - self.sums.pivot
             self.products = self.products + torch.einsum("sbc,sbe->bce", d, d)
+
+    def _of(self, values: Tensor) -> Tensor:
+        return values if self.everything else values[self.rows]
 
     def _standardised(self, J: dict[str, Tensor]) -> tuple[dict[str, Tensor], Tensor | None]:
         """Jacobian that makes a control of variance one, or zero where nothing is linear."""

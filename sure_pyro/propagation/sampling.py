@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from sure_pyro.propagation.budget import Budget, draw
 from sure_pyro.propagation.covariance import FullCovariance
-from sure_pyro.propagation.decompose import JOINT, decompose
+from sure_pyro.propagation.decompose import decompose
 from sure_pyro.propagation.draws import make_draws
 from sure_pyro.propagation.independence import check_rows_independent
 from sure_pyro.propagation.inputs import (
@@ -35,11 +35,11 @@ from sure_pyro.propagation.inputs import (
     Weights,
     check_finite,
     differentiation,
-    prepare,
 )
 from sure_pyro.propagation.linearise import jacobian, linearise
-from sure_pyro.propagation.moments import TOTAL, Moments
+from sure_pyro.propagation.moments import JOINT, TOTAL, Moments
 from sure_pyro.propagation.noise import NORMAL, Noise, make_generator
+from sure_pyro.propagation.prepare import prepare
 from sure_pyro.propagation.rows import merge, split_rows
 from sure_pyro.propagation.runs import plan_runs
 
@@ -120,7 +120,7 @@ def sampling(
         finite; the message says where.
     """
     budget = Budget(num_samples, relative_error, max_samples, max_rows)
-    inputs = replace(prepare(fn, mean, variance, (head, JOINT)), weights=weights)
+    inputs = replace(prepare(fn, mean, variance, head), weights=weights)
     _check_options(inputs, control, create_graph)
     generator = make_generator(seed, inputs.device)
     with torch.inference_mode(False), torch.set_grad_enabled(create_graph):
@@ -149,6 +149,11 @@ def sampling(
 def _check_options(inputs: Inputs, control: str | None, create_graph: bool) -> None:
     if control not in (None, "taylor"):
         raise ValueError(f'`control` must be "taylor" or None; got {control!r}.')
+    if inputs.weights is not None and not callable(inputs.weights):
+        raise TypeError(
+            "`weights` must be a function of a seed that returns parameters by name; got "
+            f"{type(inputs.weights).__name__}."
+        )
     if inputs.weights is not None and not isinstance(inputs.fn, nn.Module):
         raise TypeError(
             "`weights` are parameters of a module, so `fn` must be an nn.Module; got "

@@ -35,11 +35,11 @@ from sure_pyro.propagation.inputs import (
     Variance,
     check_finite,
     differentiation,
-    prepare,
 )
 from sure_pyro.propagation.linearise import Gradients, jacobian, linearise, outputs_together
 from sure_pyro.propagation.moments import Moments
 from sure_pyro.propagation.noise import make_generator
+from sure_pyro.propagation.prepare import prepare
 from sure_pyro.propagation.rows import merge, split_rows
 from sure_pyro.propagation.second_order import add_curvature
 
@@ -87,7 +87,8 @@ def taylor(
         Name of the source made of the function's own noise.
     create_graph : bool
         Let gradients flow through the result (into `mean`, `variance` and the parameters of
-        `fn`), so that it can be part of a loss. Otherwise it is detached.
+        `fn`), so that it can be part of a loss. Otherwise it is detached. None flows into the
+        `variance` of a row in which that is zero everywhere.
     check_rows : bool
         Refuse a function whose rows leak into each other, at the price of a forward pass of at
         most two rows; a module pays it once, as long as its parts stay in their modes.
@@ -112,7 +113,7 @@ def taylor(
     tensor([[5., 1.]])
     """
     _check_order(order, probes, output_covariance)
-    inputs = prepare(fn, mean, variance, (head,))
+    inputs = prepare(fn, mean, variance, head)
     curve = None
     if order == 2:
         generator = make_generator(seed, inputs.device)

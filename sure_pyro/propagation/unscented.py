@@ -27,8 +27,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from sure_pyro.propagation.inputs import Function, Inputs, Mean, Variance, check_finite, prepare
+from sure_pyro.propagation.independence import check_rows_independent
+from sure_pyro.propagation.inputs import Function, Inputs, Mean, Variance, check_finite
 from sure_pyro.propagation.moments import INTERACTION, Moments
+from sure_pyro.propagation.prepare import prepare
 from sure_pyro.propagation.rows import merge
 from sure_pyro.propagation.runs import evaluate_draws
 
@@ -41,6 +43,7 @@ def unscented(
     kappa: float = 0.0,
     head: str = "head",
     max_rows: int = 4096,
+    check_rows: bool = True,
 ) -> Moments:
     """Carry a latent variance through `fn` by sigma points.
 
@@ -53,6 +56,8 @@ def unscented(
         variances and is refused.
     max_rows : int
         Rows per call of `fn`.
+    check_rows : bool
+        As in `taylor`.
 
     Returns
     -------
@@ -66,8 +71,10 @@ def unscented(
     """
     if not kappa >= 0:
         raise ValueError(f"`kappa` must not be negative; got {kappa}.")
-    inputs = prepare(fn, mean, variance, (head,))
+    inputs = prepare(fn, mean, variance, head)
     with torch.inference_mode(False), torch.no_grad():
+        if check_rows:
+            check_rows_independent(inputs.evaluate_mean()[0], None, inputs)
         blocks = [
             (rows, _block(inputs.rows(rows), kappa, head, max_rows)) for rows in _patterns(inputs)
         ]
@@ -83,6 +90,8 @@ def _patterns(inputs: Inputs) -> list[Tensor]:
     if not active:
         return [inputs.everything]
     _, pattern = torch.stack(active, -1).unique(dim=0, return_inverse=True)
+    if not pattern.any():
+        return [inputs.everything]
     return [(pattern == p).nonzero()[:, 0] for p in range(int(pattern.max()) + 1)]
 
 

@@ -1,8 +1,11 @@
 """Gradients of attention for several directions at once: torch's own, one by one, are the truth."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
 from sure_pyro.propagation import attention as attention_module
@@ -67,7 +70,7 @@ def padding(T, S):
 )
 def test_all_directions_at_once_are_those_one_by_one(T, S, how, calls):
     case = attention(T, S, **how(T, S))
-    with batched_attention():
+    with batched_attention:
         J = together(*case)
     assert calls == [(DIRECTIONS, N, H, T, D)]
     torch.testing.assert_close(J, one_by_one(*case), rtol=1e-10, atol=1e-10)
@@ -76,17 +79,47 @@ def test_all_directions_at_once_are_those_one_by_one(T, S, how, calls):
 @pytest.mark.parametrize(("S", "dtype"), [(FEW + 1, torch.float64), (3, torch.bfloat16)])
 def test_many_tokens_and_half_precision_are_left_to_the_kernel(S, dtype, calls):
     case = attention(3, S, dtype)
-    with batched_attention():
+    with batched_attention:
         J = together(*case)
     assert not calls
     torch.testing.assert_close(J, one_by_one(*case), rtol=0, atol=0)
 
 
+def test_finite_masks_and_islands_of_full_precision(calls):
+    # Where every key carries -1e9 the kernel's own gradients are wrong in float32; plain attention
+    # is the truth. Under autocast a part of the function may keep to full precision.
+    mask = torch.zeros(N, 1, 3, 3)
+    mask[0, 0, 0] = -1e9
+    y, leaves, directions = attention(3, 3, torch.float32, attn_mask=mask)
+    with torch.autocast("cpu", dtype=torch.bfloat16), batched_attention:
+        J = together(y, leaves, directions)
+    with sdpa_kernel(SDPBackend.MATH):
+        y, leaves, directions = attention(3, 3, torch.float32, attn_mask=mask)
+    torch.testing.assert_close(J, one_by_one(y, leaves, directions), rtol=1e-4, atol=1e-5)
+    assert len(calls) == 1
+
+
+@pytest.mark.filterwarnings("error")
+def test_threads_share_the_rule(calls):
+    case = attention(3, 3)
+    expected = one_by_one(*case)
+
+    def many_times(_):
+        for _ in range(20):
+            with batched_attention:
+                J = together(*case)
+            torch.testing.assert_close(J, expected, rtol=1e-10, atol=1e-10)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(many_times, range(4)))
+    assert len(calls) == 80
+
+
 def test_the_rule_ends_with_the_block_even_after_an_error(calls):
     case = attention(3, 3)
-    with batched_attention():
+    with batched_attention:
         together(*case)
-    with pytest.raises(ZeroDivisionError), batched_attention():
+    with pytest.raises(ZeroDivisionError), batched_attention:
         1 / 0  # noqa: B018
     together(*case)
     assert len(calls) == 1

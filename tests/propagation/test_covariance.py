@@ -46,7 +46,9 @@ def test_rows_without_uncertainty():
     expected = [0.0, 1.0]
     assert Diagonal(one_row).largest().tolist() == expected
     assert FullCovariance(one_row.diag_embed()).largest().tolist() == expected
-    assert LowRankCovariance(one_row[..., None], zero).largest().tolist() == expected
+    low_rank = LowRankCovariance(1e-200 * one_row[..., None], zero)  # its square is zero
+    assert (low_rank.largest() > 0).tolist() == [False, True]
+    assert (LowRankCovariance(zero[..., None][..., :0], zero).largest() == 0).all()
 
 
 def test_a_semidefinite_covariance_has_a_root():

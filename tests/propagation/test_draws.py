@@ -3,7 +3,7 @@ import torch
 
 from sure_pyro.propagation import Laplace, LowRankCovariance, Normal, StudentT, sampling
 from sure_pyro.propagation.draws import Sobol
-from sure_pyro.propagation.inputs import prepare
+from sure_pyro.propagation.prepare import prepare
 
 SIGMAS = 4.5
 
@@ -58,7 +58,7 @@ class AtTheEdge:
 
 @pytest.mark.parametrize("noise", [Normal(), Laplace()])
 def test_the_outermost_points_are_finite_and_symmetric(noise):
-    inputs = prepare(torch.tanh, torch.zeros(1, 1).double(), torch.ones(1, 1).double(), ())
+    inputs = prepare(torch.tanh, torch.zeros(1, 1).double(), torch.ones(1, 1).double())
     sobol = Sobol(inputs, {"input": noise}, torch.Generator().manual_seed(0))
     sobol.engines, sobol.shift = [AtTheEdge()], torch.zeros(1, 1, dtype=torch.long)
     low, high, rounded = sobol.draw(3, 0)["input"].flatten().tolist()

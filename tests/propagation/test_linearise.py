@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from sure_pyro.propagation import taylor
-from sure_pyro.propagation.inputs import prepare
 from sure_pyro.propagation.linearise import jacobian, linearise, outputs_together
+from sure_pyro.propagation.prepare import prepare
 
 
 class Cube(torch.autograd.Function):
@@ -26,7 +26,7 @@ def fn(z):
 
 
 A = torch.tensor([[1.0, 2.0], [3.0, -1.0]]).double()
-INPUTS = prepare(fn, {"a": A, "b": A}, {"a": A.square(), "b": A.square()}, ())
+INPUTS = prepare(fn, {"a": A, "b": A}, {"a": A.square(), "b": A.square()})
 
 
 @pytest.mark.parametrize("together", [1, 2, 3])
@@ -57,7 +57,7 @@ def test_few_rows_need_few_passes():
 
 
 def test_a_step_that_can_not_be_batched_is_differentiated_one_by_one():
-    inputs = prepare(lambda z: Cube.apply(z), A, A.square(), ())
+    inputs = prepare(lambda z: Cube.apply(z), A, A.square())
     with pytest.raises(RuntimeError):  # so the next line walks the other road
         torch.autograd.grad(
             Cube.apply(x := A.clone().requires_grad_()), x, torch.ones(2, 2, 2).double(),

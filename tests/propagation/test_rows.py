@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from sure_pyro.propagation import Moments, sampling, taylor, unscented
-from sure_pyro.propagation.inputs import prepare
+from sure_pyro.propagation.prepare import prepare
 from sure_pyro.propagation.rows import merge, split_rows
 
 
 def test_split():
     variance = {"a": torch.tensor([[0.0], [1.0], [0.0]]), "b": torch.tensor([[0.0], [0.0], [2.0]])}
-    inputs = prepare(lambda z: z["a"], dict.fromkeys("ab", torch.zeros(3, 1)), variance, ())
+    inputs = prepare(lambda z: z["a"], dict.fromkeys("ab", torch.zeros(3, 1)), variance)
     uncertain, certain = split_rows(inputs)
     assert (uncertain.tolist(), certain.tolist()) == ([1, 2], [0])
     assert list(inputs.rows(torch.tensor([0, 1])).covariances) == ["a"]

@@ -53,6 +53,8 @@ def test_weights_are_a_source_of_their_own():
     assert (y.sources["interaction"][0] == 0).all()
     with pytest.raises(TypeError, match="must be an nn.Module"):
         sampling(torch.tanh, mean, variance, weights=weights)
+    with pytest.raises(ValueError, match=r"draws \['wieght'\], but .* are \['weight'\]"):
+        sampling(Linear(), mean, variance, weights=lambda seed: {"wieght": torch.ones(2, 2)})
 
 
 def test_a_control_of_the_latents_goes_with_drawn_weights():

@@ -4,7 +4,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from sure_pyro.propagation import FullCovariance, LowRankCovariance, taylor
+from sure_pyro.propagation import (
+    FullCovariance,
+    LowRankCovariance,
+    sampling,
+    taylor,
+    unscented,
+)
 
 
 def randn(*shape, seed=0):
@@ -231,6 +237,14 @@ def test_a_module_is_asked_once_in_each_mode(method):
     for calls in (11, 13):  # another function each time
         taylor(lambda z: net(z), mean, variance)
         assert net.calls == calls
+    net.inner[1] = nn.BatchNorm1d(4, track_running_stats=False).eval()  # another part
+    with pytest.raises(ValueError, match="mixes its rows"):
+        taylor(fn, mean, variance)
+
+
+def tokens(rows):
+    """Mean and variance of three tokens per row."""
+    return randn(rows, 3, 4).float(), rand(rows, 3, 4).float()
 
 
 def test_rows_that_leak_are_refused():
@@ -241,6 +255,9 @@ def test_rows_that_leak_are_refused():
     taylor(net.eval(), mean, variance)
     with pytest.raises(ValueError, match="mixes its rows"):
         taylor(lambda z: z - z.mean(0), mean[:2], variance[:2])
+    steps_first = nn.GRU(4, 8)  # rows are its steps: only later ones see earlier ones
+    with pytest.raises(ValueError, match="mixes its rows"):
+        taylor(lambda z: steps_first(z)[0][:, -1], *tokens(6))
     with pytest.raises(ValueError, match="or is random"):
         taylor(nn.Dropout(0.5), mean, variance)
 
@@ -280,8 +297,10 @@ def test_values_that_are_not_finite_are_named_by_row():
         (torch.zeros(2, 3), {"a": torch.ones(2, 3)}, TypeError, "same form"),
         ({"a": torch.zeros(2, 3)}, {"b": torch.ones(2, 3)}, ValueError, r"names \['b'\]"),
         ({"a": torch.zeros(2), "b": torch.zeros(3)}, {}, ValueError, "same number of rows"),
-        ({"head": torch.zeros(2, 1)}, {"head": torch.ones(2, 1)}, ValueError, "are taken"),
+        ({"head": torch.zeros(2, 1)}, {"head": torch.ones(2, 1)}, ValueError, "can not be called"),
+        ({"total": torch.zeros(2, 1)}, {"total": torch.ones(2, 1)}, ValueError, "are taken"),
         ({}, {}, ValueError, "empty"),
+        (torch.zeros(2, 0), torch.zeros(2, 0), ValueError, "has no entries"),
         (torch.zeros(0, 3), torch.zeros(0, 3), ValueError, "no rows"),
         ({"a": torch.zeros(2, 1).long()}, {"a": torch.ones(2, 1)}, TypeError, "must be floating"),
         (
@@ -307,6 +326,37 @@ def test_bad_functions():
         taylor(lambda z: {"y": z}, z, s2)
     with pytest.raises(ValueError, match="different shapes"):
         taylor(lambda z: (z, z[:, :1]), z, s2)
+    with pytest.raises(TypeError, match="must return a Tensor"):
+        taylor(lambda z: (z, z, z), z, s2)
+    with pytest.raises(ValueError, match=r"got \(2, 0\)"):
+        taylor(lambda z: z[:, :0], z, s2)
+    with pytest.raises(TypeError, match="needs float32 or float64"):
+        taylor(lambda z: z, z.half(), FullCovariance(torch.eye(3).expand(2, 3, 3).half()))
+
+
+@pytest.mark.parametrize("road", [taylor, sampling, unscented])
+def test_a_log_variance_is_no_noise_variance(road):
+    z, s2 = torch.zeros(2, 3), torch.ones(2, 3)
+    with pytest.raises(ValueError, match=r"negative or NaN \(minimum -3\).*log_variance.exp"):
+        road(lambda z: (z, torch.full_like(z, -3.0)), z, s2)
+
+
+@pytest.mark.parametrize("head", ["input", "interaction", "weights", "total", "joint"])
+@pytest.mark.parametrize("road", [taylor, sampling, unscented])
+def test_the_noise_needs_a_name_of_its_own(road, head):
+    z, s2 = torch.zeros(2, 3), torch.ones(2, 3)
+    with pytest.raises(ValueError, match=f"can not be called '{head}'"):
+        road(lambda z: (z, z + 1), z, s2, head=head)
+
+
+def test_tensors_of_inference_mode_can_be_part_of_a_loss():
+    with torch.inference_mode():
+        z, s2, factor = torch.zeros(2, 3), torch.ones(2, 3), torch.ones(2, 3, 1)
+    scale = torch.ones(3, requires_grad=True)
+    for spread in (s2, LowRankCovariance(factor, s2)):
+        y = taylor(lambda z: (z * scale).sum(1, keepdim=True), z, spread, create_graph=True)
+        (gradient,) = torch.autograd.grad(y.variance.sum(), scale)
+        assert (gradient > 0).all()
 
 
 def test_large_values_are_finite_although_their_sum_is_not():

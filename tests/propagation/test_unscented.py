@@ -23,6 +23,13 @@ def test_affine_is_exact(kappa):
     torch.testing.assert_close(y.variance, taylor(lambda z: z @ W, MEAN, spread).variance)
 
 
+def test_rows_that_leak_are_refused():
+    leak = torch.nn.BatchNorm1d(4).double()
+    with pytest.raises(ValueError, match="mixes its rows"):
+        unscented(leak, MEAN, VARIANCE)
+    unscented(leak, MEAN, VARIANCE, check_rows=False)
+
+
 def test_mean_is_exact_to_third_degree():
     # E[z^3] = mu^3 + 3 mu s2, of each entry of four
     y = unscented(lambda z: z**3, MEAN, VARIANCE)
