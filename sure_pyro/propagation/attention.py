@@ -1,7 +1,7 @@
 r"""Gradients of attention for several outputs at once: the one step that torch repeats.
 
-``torch.autograd.grad(..., is_grads_batched=True)`` carries K directions through a graph in one
-pass. For fused attention on a CPU torch has no such rule and calls its kernel K times; over few
+``torch.autograd.grad(..., is_grads_batched=True)`` carries C directions through a graph in one
+pass. For fused attention on a CPU torch has no such rule and calls its kernel C times; over few
 tokens, such as one per modality, that is nearly all overhead. With P the weights of attention
 (T x S, queries x keys) and G a gradient of its output (T x d),
 
@@ -64,8 +64,8 @@ def _batched(
     attn_mask: Tensor | None = None,
     scale: float | None = None,
 ) -> tuple[Tensor, ...]:
-    """Batching rule of the kernel `_BACKWARD`: in G (N, H, T, d), K directions are hidden."""
-    G = torch._remove_batch_dim(G, _LEVEL, 1, 0)  # (K, N, H, T, d)
+    """Batching rule of the kernel `_BACKWARD`: in G (N, H, T, d), C directions are hidden."""
+    G = torch._remove_batch_dim(G, _LEVEL, 1, 0)  # (C, N, H, T, d)
     alike = q.shape[:2] == k.shape[:2] and q.dtype in (torch.float32, torch.float64)  # heads
     gradients: tuple[Tensor, ...]
     if alike and k.shape[-2] <= FEW:
@@ -94,15 +94,15 @@ def _weights(q: Tensor, k: Tensor, s: float, is_causal: bool, mask: Tensor | Non
 def _together(
     G: Tensor, q: Tensor, k: Tensor, v: Tensor, P: Tensor, s: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """dQ, dK and dV (K, N, H, tokens, d)."""
-    K, N, H, T, d = G.shape
+    """dQ, dK and dV (C, N, H, tokens, d), the C directions side by side in every product."""
+    C, N, H, T, d = G.shape
     S = k.shape[-2]
-    dP = (G.permute(1, 2, 0, 3, 4).reshape(N, H, K * T, d) @ v.mT).view(N, H, K, T, S)
-    P_k = P[:, :, None]
-    dS = s * P_k * (dP - torch.linalg.vecdot(dP, P_k)[..., None])
-    dQ = (dS.view(N, H, K * T, S) @ k).view(N, H, K, T, d)
-    dK = (dS.mT.reshape(N, H, K * S, T) @ q).view(N, H, K, S, d)
-    dV = (P.mT @ G.permute(1, 2, 3, 0, 4).reshape(N, H, T, K * d)).view(N, H, S, K, d)
+    dV = (P.mT @ G.permute(1, 2, 3, 0, 4).reshape(N, H, T, C * d)).view(N, H, S, C, d)
+    P_c = P[:, :, None]
+    dP = (G.permute(1, 2, 0, 3, 4).reshape(N, H, C * T, d) @ v.mT).view(N, H, C, T, S)
+    dS = s * P_c * (dP - torch.linalg.vecdot(P_c, dP)[..., None])
+    dQ = (dS.view(N, H, C * T, S) @ k).view(N, H, C, T, d)
+    dK = (dS.mT.reshape(N, H, C * S, T) @ q).view(N, H, C, S, d)
     return dQ.permute(2, 0, 1, 3, 4), dK.permute(2, 0, 1, 3, 4), dV.permute(3, 0, 1, 2, 4)
 
 

@@ -40,8 +40,8 @@ class Covariance(ABC):
         """L noise: deviations with this covariance from independent unit variables."""
 
     @abstractmethod
-    def largest(self) -> Float[Tensor, " B"]:
-        """Largest variance of any entry by row, or what is zero where that is."""
+    def magnitude(self) -> Float[Tensor, " B"]:
+        """Size of the uncertainty by row: zero where there is none, and only there."""
 
     @abstractmethod
     def rows(self, index: Tensor) -> Covariance:
@@ -71,7 +71,7 @@ class Diagonal(Covariance):
         """Sigma_k noise_k."""
         return safe_sqrt(self.variance) * noise
 
-    def largest(self) -> Float[Tensor, " B"]:
+    def magnitude(self) -> Float[Tensor, " B"]:
         """max_k sigma_k^2."""
         return self.variance.amax(-1)
 
@@ -113,7 +113,7 @@ class FullCovariance(Covariance):
         """L noise."""
         return torch.einsum("bdr,...br->...bd", self._root, noise)
 
-    def largest(self) -> Float[Tensor, " B"]:
+    def magnitude(self) -> Float[Tensor, " B"]:
         """max_k Sigma_kk."""
         return self.matrix.diagonal(dim1=-2, dim2=-1).amax(-1)
 
@@ -154,7 +154,7 @@ class LowRankCovariance(Covariance):
         shared = torch.einsum("bdr,...br->...bd", self.factor, low)
         return shared + safe_sqrt(self.variance) * diagonal
 
-    def largest(self) -> Float[Tensor, " B"]:
+    def magnitude(self) -> Float[Tensor, " B"]:
         """Size of the factor and of the diagonal: the square of a small factor would be zero."""
         return self.factor.abs().flatten(1).sum(-1) + self.variance.amax(-1)
 
@@ -186,7 +186,10 @@ def as_covariance(name: str, value: Tensor | Covariance, mean: Tensor) -> Covari
         return Diagonal(value.reshape(B, D))
     if isinstance(value, FullCovariance):
         if mean.dtype not in (torch.float32, torch.float64):
-            raise TypeError(f"The full covariance of '{name}' needs float32 or float64.")
+            raise TypeError(
+                f"The full covariance of '{name}' needs float32 or float64, not {mean.dtype}: "
+                "convert it and the mean by `.float()`."
+            )
         _like(name, "covariance", value.matrix, torch.Size((B, D, D)), mean)
         _positive_semidefinite(name, value.matrix)
         return value

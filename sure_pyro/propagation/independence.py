@@ -47,13 +47,13 @@ def _compare(y: Tensor, elsewhere: Tensor) -> None:
 
 def _is_known(fn: Function) -> bool:
     module, name = _owner(fn)
-    return module is not None and _INDEPENDENT.get(module, {}).get(name) == _modes(module)
+    return module is not None and _INDEPENDENT.get(module, {}).get(name) == _parts(module)
 
 
 def _remember(fn: Function) -> None:
     module, name = _owner(fn)
     if module is not None:
-        _INDEPENDENT.setdefault(module, {})[name] = _modes(module)
+        _INDEPENDENT.setdefault(module, {})[name] = _parts(module)
 
 
 def _owner(fn: Function) -> tuple[nn.Module | None, str]:
@@ -62,7 +62,7 @@ def _owner(fn: Function) -> tuple[nn.Module | None, str]:
     return (module if isinstance(module, nn.Module) else None), getattr(fn, "__name__", "forward")
 
 
-def _modes(module: nn.Module) -> list[tuple[int, bool]]:
+def _parts(module: nn.Module) -> list[tuple[int, bool]]:
     return [(id(part), part.training) for part in module.modules()]
 
 

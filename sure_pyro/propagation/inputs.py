@@ -59,7 +59,7 @@ class Inputs:
     @cached_property
     def _uncertain(self) -> Tensor:
         """Whether each source is uncertain in each row (S, B), the weights last."""
-        sizes = [covariance.largest() for covariance in self.covariances.values()]
+        sizes = [covariance.magnitude() for covariance in self.covariances.values()]
         if self.weights is not None:  # they are in every row
             sizes.append(torch.ones(len(self), dtype=self.dtype, device=self.device))
         if not sizes:

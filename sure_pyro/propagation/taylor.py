@@ -91,7 +91,7 @@ def taylor(
         `variance` of a row in which that is zero everywhere.
     check_rows : bool
         Refuse a function whose rows leak into each other, at the price of a forward pass of at
-        most two rows; a module pays it once, as long as its parts stay in their modes.
+        most two rows; a module pays it once, as long as it keeps its parts and their modes.
 
     Returns
     -------

@@ -37,18 +37,18 @@ def test_every_operation_equals_that_of_the_dense_matrix(kind):
     torch.testing.assert_close(
         covariance.rows(rows).quadratic(J[:, rows]), covariance.quadratic(J)[:, rows]
     )
-    assert (covariance.largest() > 0).all()
+    assert (covariance.magnitude() > 0).all()
 
 
 def test_rows_without_uncertainty():
     zero = torch.zeros(2, 4).double()
     one_row = zero.index_fill(0, torch.tensor([1]), 1.0)
     expected = [0.0, 1.0]
-    assert Diagonal(one_row).largest().tolist() == expected
-    assert FullCovariance(one_row.diag_embed()).largest().tolist() == expected
+    assert Diagonal(one_row).magnitude().tolist() == expected
+    assert FullCovariance(one_row.diag_embed()).magnitude().tolist() == expected
     low_rank = LowRankCovariance(1e-200 * one_row[..., None], zero)  # its square is zero
-    assert (low_rank.largest() > 0).tolist() == [False, True]
-    assert (LowRankCovariance(zero[..., None][..., :0], zero).largest() == 0).all()
+    assert (low_rank.magnitude() > 0).tolist() == [False, True]
+    assert (LowRankCovariance(zero[..., None][..., :0], zero).magnitude() == 0).all()
 
 
 def test_a_semidefinite_covariance_has_a_root():
