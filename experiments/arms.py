@@ -14,7 +14,8 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 import sure_pyro as sp
-from sure_pyro.models import Latents, LocScale, MLPBackbone, Reconstructor
+from sure_pyro.backbones import MLPBackbone
+from sure_pyro.models import Latents, LocScale, Reconstructor
 from sure_pyro.models.latents import Masks, hide
 from sure_pyro.models.program import sample_target
 from sure_pyro.objectives import preset

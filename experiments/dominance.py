@@ -23,11 +23,11 @@ from matplotlib.figure import Figure
 import sure_pyro as sp
 from experiments.arms import train_arm
 from experiments.common import Options, keep, load, options, show
+from sure_pyro.backbones import Backbone
 from sure_pyro.calibrated.arrays import as_float64
 from sure_pyro.compare import Comparison, compare
 from sure_pyro.compare.recipe import Built, Filling
 from sure_pyro.compare.scorer import Scorer
-from sure_pyro.models import Backbone
 from sure_pyro.plots.style import points
 
 EPOCHS = 40

@@ -21,9 +21,9 @@ import sure_pyro as sp
 from experiments.cells import run_cells
 from experiments.common import Options, keep, options, show
 from experiments.error_shapes import SHAPES, Known, best_correlation, data_of_shape
+from sure_pyro.backbones import Backbone
 from sure_pyro.calibration import correlation
 from sure_pyro.compare.paired import paired_difference
-from sure_pyro.models import Backbone
 from sure_pyro.objectives import CorrelationELBO
 from sure_pyro.objectives.presets import DEFAULT_WEIGHT
 from sure_pyro.objectives.scores import Unchanged
@@ -53,9 +53,9 @@ SHOWN = (
 class Untouched(Backbone):
     """The features themselves as latents, so that their conditional variance stays known."""
 
-    def encode(self, features, available):
+    def encode(self, batch):
         """See `Backbone.encode`."""
-        return dict(features)
+        return dict(batch.features)
 
     def fuse(self, latents):
         """See `Backbone.fuse`."""

@@ -5,6 +5,7 @@ Missing Modalities through Uncertainty Estimation" (arXiv 2504.13465).
 """
 
 from sure_pyro import (
+    backbones,
     calibrated,
     calibration,
     data,
@@ -16,6 +17,7 @@ from sure_pyro import (
     propagation,
     training,
 )
+from sure_pyro.backbones import Backbone, MLPBackbone, TransformerBackbone, pretrain
 from sure_pyro.calibrated import (
     CalibratedSURE,
     Conformal,
@@ -42,7 +44,7 @@ from sure_pyro.data import (
     synthetic,
 )
 from sure_pyro.diagnostics import diagnose, to_arviz
-from sure_pyro.models import SURE, Backbone, MLPBackbone, Prediction, TransformerBackbone, pretrain
+from sure_pyro.models import SURE, Prediction
 from sure_pyro.objectives import CorrelationELBO
 from sure_pyro.training import TrainingDiverged, fit
 
@@ -56,6 +58,6 @@ __all__ = [
     "recalibrate", "CalibratedSURE", "conformal", "Conformal", "conformal_latents",
     "ConformalLatents", "DeferralPolicy", "calibration_table", "compare", "Recipe",
     "diagnose",
-    "data", "models", "guides", "objectives", "training", "propagation", "calibration",
+    "data", "backbones", "models", "guides", "objectives", "training", "propagation", "calibration",
     "calibrated", "diagnostics", "plots",
 ]  # fmt: skip

@@ -13,6 +13,7 @@ import pandas as pd
 from jaxtyping import Bool
 from torch import Tensor
 
+from sure_pyro.backbones import Backbone
 from sure_pyro.calibrated.held_out import stream
 from sure_pyro.calibrated.hidden import hidden_latents
 from sure_pyro.calibrated.maps import (
@@ -23,7 +24,7 @@ from sure_pyro.calibrated.maps import (
 )
 from sure_pyro.calibration import mask_pattern, read_json, write_json
 from sure_pyro.data import Batch
-from sure_pyro.models import SURE, Backbone, Latents, LocScale, Prediction
+from sure_pyro.models import SURE, Latents, LocScale, Prediction
 
 FILE, WEIGHTS = "calibration.json", "weights.safetensors"
 FORMAT = 2

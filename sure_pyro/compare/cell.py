@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sure_pyro.backbones import Backbone, MLPBackbone, TransformerBackbone, pretrain
+from sure_pyro.backbones.small import SmallBackbone
 from sure_pyro.compare.data import Rows
 from sure_pyro.compare.evaluate import evaluate
 from sure_pyro.compare.files import folder_replacing
@@ -25,8 +27,7 @@ from sure_pyro.compare.outcome import Outcome, observe, observe_filling
 from sure_pyro.compare.recipe import Built, Filling, Fitted, Recipe, Spec
 from sure_pyro.data.masked_rows import MaskedRows, draw_masks
 from sure_pyro.guides import weight_guide
-from sure_pyro.models import SURE, Backbone, MLPBackbone, TransformerBackbone, pretrain
-from sure_pyro.models.small import SmallBackbone
+from sure_pyro.models import SURE
 from sure_pyro.training import History, fit
 
 BACKBONES: dict[str, type[SmallBackbone]] = {"mlp": MLPBackbone, "transformer": TransformerBackbone}

@@ -10,6 +10,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from sure_pyro.backbones import Backbone
 from sure_pyro.compare.cell import BACKBONES, Evaluation
 from sure_pyro.compare.comparison import Comparison, Failure
 from sure_pyro.compare.data import resolve_data
@@ -18,7 +19,6 @@ from sure_pyro.compare.masks import Mask
 from sure_pyro.compare.plan import Plan, with_defaults
 from sure_pyro.compare.recipe import resolve
 from sure_pyro.compare.store import Store
-from sure_pyro.models import Backbone
 
 
 def compare(

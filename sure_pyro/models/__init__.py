@@ -1,22 +1,17 @@
-"""Backbones, reconstructors, heads, and `SURE`, which composes them."""
+"""Reconstructors, heads, and `SURE`, which composes them."""
 
-from sure_pyro.models.backbone import Backbone, Tokens, check_backbone
 from sure_pyro.models.evidence import EvidentialLocScale, NormalInverseGamma
 from sure_pyro.models.heads import BernoulliHead, CategoricalHead, GaussianHead, Head, Output
 from sure_pyro.models.latents import Latents, LatentSpace, hide
 from sure_pyro.models.masked import MaskedReconstructor
 from sure_pyro.models.pairwise import PairwiseReconstructor
 from sure_pyro.models.prediction import Prediction
-from sure_pyro.models.pretrain import pretrain
 from sure_pyro.models.reconstructor import LocScale, Reconstructor
 from sure_pyro.models.separate import SeparateScale
-from sure_pyro.models.small import MLPBackbone, TransformerBackbone
 from sure_pyro.models.sure import SURE
-from sure_pyro.models.wrap import WrappedBackbone
 
 __all__ = [
-    "Backbone", "Tokens", "check_backbone", "WrappedBackbone", "MLPBackbone", "TransformerBackbone",
-    "pretrain", "Latents", "LatentSpace", "hide", "LocScale", "Reconstructor",
+    "Latents", "LatentSpace", "hide", "LocScale", "Reconstructor",
     "EvidentialLocScale", "NormalInverseGamma", "MaskedReconstructor", "PairwiseReconstructor",
     "SeparateScale", "Head", "Output", "GaussianHead", "CategoricalHead", "BernoulliHead", "SURE",
     "Prediction",

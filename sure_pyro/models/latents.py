@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from sure_pyro.backbones.seam import Backbone, Latent, Tokens, values_of
 from sure_pyro.data import Batch
-from sure_pyro.models.backbone import Backbone, Latent, Tokens, values_of
 
 Masks = dict[str, Tensor]
 
@@ -118,7 +118,7 @@ class LatentSpace(nn.Module):
     @classmethod
     def fit(cls, backbone: Backbone, batch: Batch) -> "LatentSpace":
         """Learn layout, mean and spread from (training) rows; absent entries do not count."""
-        raw = backbone.freeze().encode(batch.features, batch.available)
+        raw = backbone.freeze().encode(batch)
         values = {name: values_of(raw[name]) for name in batch.modalities}
         shapes = {n: (z.shape[1] if z.ndim == 3 else 1, z.shape[-1]) for n, z in values.items()}
         first = next(iter(values.values()))
@@ -137,7 +137,7 @@ class LatentSpace(nn.Module):
     def encode(self, batch: Batch) -> Latents:
         """Equation 1 in standardised coordinates; entries that were not recorded are zero."""
         self._check_features(batch)
-        raw = self.backbone.encode(batch.features, batch.available)
+        raw = self.backbone.encode(batch)
         values, available, padding = {}, {}, {}
         for i, name in enumerate(self.shapes):
             z = values_of(raw[name])

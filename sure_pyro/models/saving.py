@@ -9,9 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from sure_pyro.models.backbone import Backbone
+from sure_pyro.backbones import Backbone, MLPBackbone, TransformerBackbone
 from sure_pyro.models.latents import LatentSpace
-from sure_pyro.models.small import MLPBackbone, TransformerBackbone
 from sure_pyro.models.weights import WEIGHT_POSTERIORS, WeightPosterior
 
 if TYPE_CHECKING:

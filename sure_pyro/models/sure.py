@@ -14,9 +14,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sure_pyro.backbones import Backbone, check_backbone
 from sure_pyro.data import Batch
+from sure_pyro.data.task import num_outputs, target_of
 from sure_pyro.models import saving
-from sure_pyro.models.backbone import Backbone, check_backbone
 from sure_pyro.models.heads import HEADS, Head, Output
 from sure_pyro.models.latents import Latents, LatentSpace, Masks
 from sure_pyro.models.masked import MaskedReconstructor
@@ -26,7 +27,6 @@ from sure_pyro.models.program import sample_latents, sample_target
 from sure_pyro.models.reconstructor import LocalPyroModule, LocScale, Reconstructor
 from sure_pyro.models.roads import take_roads
 from sure_pyro.models.separate import SeparateScale
-from sure_pyro.models.task import num_outputs, target_of
 from sure_pyro.models.weights import WeightPosterior
 from sure_pyro.propagation import Moments, taylor
 
@@ -119,7 +119,7 @@ class SURE(LocalPyroModule):
             return self
         self._check_modalities(train)
         target = target_of(train)
-        check_backbone(self.backbone, *_some_rows(train))
+        check_backbone(self.backbone, train[:4])
         self.space = LatentSpace.fit(self.backbone, train)
         if self.settings["separate_scale"] is None:
             self.settings["separate_scale"] = separate_scale
@@ -431,11 +431,6 @@ _EXISTS = "|exists"
 def _check_choice(argument: str, value: str, choices) -> None:
     if value not in choices:
         raise ValueError(f"`{argument}` must be one of {list(choices)}; got {value!r}.")
-
-
-def _some_rows(batch: Batch):
-    few = batch[:4]
-    return few.features, few.available
 
 
 def _values_and_padding(latents: Latents):

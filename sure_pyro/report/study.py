@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sure_pyro.backbones import MLPBackbone, pretrain
 from sure_pyro.calibrated.hidden import hidden_latents
 from sure_pyro.data import Batch, load, load_npz, resolve_partial
 from sure_pyro.data.masked_rows import RANDOM, MaskedRows, draw_masks
-from sure_pyro.models import SURE, MLPBackbone, pretrain
+from sure_pyro.models import SURE
 from sure_pyro.report.evidence import Evidence, Slice, Uncertainty
 from sure_pyro.report.measure import Outcome, measure, observe
 from sure_pyro.report.objectives import compare_objectives

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sure_pyro import data, models, training
+from sure_pyro import backbones, data, models, training
 from sure_pyro.data.masked_rows import draw_masks
 
 
@@ -19,8 +19,8 @@ def model(parts):
     """Fitted for a few epochs: enough to be better than chance."""
     torch.set_num_threads(1)
     train, validation, _ = parts
-    backbone = models.MLPBackbone.for_data(train)
-    models.pretrain(backbone, train, validation, epochs=15, progress_bar=False)
+    backbone = backbones.MLPBackbone.for_data(train)
+    backbones.pretrain(backbone, train, validation, epochs=15, progress_bar=False)
     fitted = models.SURE(backbone)
     training.fit(fitted, train, validation, epochs=8, progress_bar=False)
     return fitted

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sure_pyro as sp
-from sure_pyro.models import Backbone, Latents, LatentSpace, Tokens, hide
+from sure_pyro.backbones import Backbone, Tokens
+from sure_pyro.models import Latents, LatentSpace, hide
 from tests.models.conftest import make_batch
 
 
@@ -23,7 +24,7 @@ def test_fuse_undoes_the_standardisation():
     batch = make_batch(missing=False)
     backbone = sp.MLPBackbone.for_data(batch, latent_size=8)
     space = LatentSpace.fit(backbone, batch)
-    direct = backbone.fuse(backbone.encode(batch.features, batch.available))
+    direct = backbone.fuse(backbone.encode(batch))
     torch.testing.assert_close(space.fuse(space.encode(batch).values), direct)
 
 
@@ -42,9 +43,9 @@ class Padded(Backbone):
     def __init__(self):
         super().__init__(["image", "text"])
 
-    def encode(self, features, available):
-        text = features["text"]
-        return {"image": features["image"], "text": Tokens(text, text[..., 0] != 0)}
+    def encode(self, batch):
+        text = batch.features["text"]
+        return {"image": batch.features["image"], "text": Tokens(text, text[..., 0] != 0)}
 
     def fuse(self, latents):
         text = latents["text"]

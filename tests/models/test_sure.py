@@ -87,8 +87,8 @@ def test_roads_agree_when_everything_behind_the_latents_is_linear():
             super().__init__(batch.modalities)
             self.mix = torch.nn.Linear(16, 3, dtype=torch.float64)
 
-        def encode(self, features, available):
-            return {name: x.flatten(1) for name, x in features.items()}
+        def encode(self, batch):
+            return {name: x.flatten(1) for name, x in batch.features.items()}
 
         def fuse(self, latents):
             return self.mix(torch.cat(list(latents.values()), -1))

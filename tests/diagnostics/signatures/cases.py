@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import torch
 
-from sure_pyro import data, missing, models, training
+from sure_pyro import backbones, data, missing, models, training
 from sure_pyro.diagnostics import diagnose
 
 
@@ -51,8 +51,8 @@ def fitted(parts, objective="elbo+pcc", width=32, **options):
     """History, prediction of masked rows, and their truth."""
     torch.set_num_threads(1)
     train, validation, test = parts if isinstance(parts, tuple) else parts.split(seed=0)
-    backbone = models.MLPBackbone.for_data(train, dropout=0.0)
-    models.pretrain(backbone, train, validation, epochs=15, progress_bar=False)
+    backbone = backbones.MLPBackbone.for_data(train, dropout=0.0)
+    backbones.pretrain(backbone, train, validation, epochs=15, progress_bar=False)
     model = models.SURE(backbone, reconstructor_options={"width": width, "dropout": 0.0})
     options = {"batch_size": 64, "lr": 5e-3, **options, "progress_bar": False}
     history = training.fit(model, train, validation, objective, **options)

@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from sure_pyro.models import Backbone, Tokens, check_backbone
+from sure_pyro.backbones import Backbone, Tokens, check_backbone
+from sure_pyro.data import Batch
 
 
 class Net(nn.Module):
@@ -19,13 +20,13 @@ class Net(nn.Module):
 
 LATENTS = {"image": "image_proj", "text": "text_proj"}
 X = {"image": torch.randn(9, 5), "text": torch.randn(9, 4)}
-HERE = torch.ones(9, 2, dtype=torch.bool)
+BATCH = Batch(X)
 
 
 def test_encode_then_fuse_is_the_network():
     net = Net()
     backbone = Backbone.wrap(net, LATENTS).freeze()
-    torch.testing.assert_close(backbone.fuse(backbone.encode(X, HERE)), net(**X))
+    torch.testing.assert_close(backbone.fuse(backbone.encode(BATCH)), net(**X))
 
 
 def test_named_submodules_are_bypassed_and_the_rest_is_not_run_to_encode():
@@ -41,7 +42,7 @@ def test_named_submodules_are_bypassed_and_the_rest_is_not_run_to_encode():
 
         getattr(net, name).__class__ = Spy
     backbone = Backbone.wrap(net, LATENTS).freeze()
-    latents = backbone.encode(X, HERE)
+    latents = backbone.encode(BATCH)
     assert calls == ["image_proj", "text_proj"]
     calls.clear()
     backbone.fuse(latents)
@@ -52,7 +53,7 @@ def test_network_is_left_as_it_was():
     net = Net()
     expected = net(**X)
     backbone = Backbone.wrap(net, LATENTS)
-    backbone.fuse(backbone.encode(X, HERE))
+    backbone.fuse(backbone.encode(BATCH))
     torch.testing.assert_close(net(**X), expected)
     assert all("forward" not in vars(m) for m in net.modules())
     assert all(not m._forward_hooks for m in net.modules())
@@ -61,7 +62,7 @@ def test_network_is_left_as_it_was():
 def test_fuse_takes_other_latents_and_other_numbers_of_rows_and_is_differentiable():
     net = Net()
     backbone = Backbone.wrap(net, LATENTS).freeze()
-    backbone.encode(X, HERE)
+    backbone.encode(BATCH)
     z = {"image": torch.randn(2, 3, requires_grad=True), "text": torch.randn(2, 3)}
     y = backbone.fuse(z)
     expected = net.out(net.trunk(torch.cat([z["image"], z["text"]], -1)).relu())
@@ -73,7 +74,7 @@ def test_fuse_takes_other_latents_and_other_numbers_of_rows_and_is_differentiabl
 def test_representation_may_be_an_inner_layer_with_its_readout():
     net = Net()
     backbone = Backbone.wrap(net, LATENTS, representation="trunk", readout="out").freeze()
-    h = backbone.fuse(backbone.encode(X, HERE))
+    h = backbone.fuse(backbone.encode(BATCH))
     assert h.shape == (9, 7)
     assert backbone.readout(7) is net.out
     torch.testing.assert_close(net.out(h.relu()), net(**X))
@@ -99,7 +100,7 @@ def test_a_network_that_takes_one_dictionary_and_gives_sequences():
     net = DictNet()
     backbone = Backbone.wrap(net, {"image": "a", "text": "b_out"}).freeze()
     x = {"image": X["image"], "text": torch.randn(9, 6, 4)}
-    latents = backbone.encode(x, HERE)
+    latents = backbone.encode(Batch(x))
     assert latents["text"].shape == (9, 6, 3)
     exists = torch.ones(9, 6, dtype=torch.bool)
     torch.testing.assert_close(
@@ -117,7 +118,7 @@ def test_call_adapts_any_signature():
     backbone = Backbone.wrap(
         Positional(), LATENTS, call=lambda net, x: net(x["image"], x["text"])
     ).freeze()
-    assert backbone.fuse(backbone.encode(X, HERE)).shape == (9, 2)
+    assert backbone.fuse(backbone.encode(BATCH)).shape == (9, 2)
 
 
 def test_unknown_submodule_is_named_with_those_that_exist():
@@ -129,7 +130,7 @@ def test_submodule_without_a_usable_output():
     backbone = Backbone.wrap(DictNet(), {"image": "a", "text": "b"})
     x = {"image": X["image"], "text": torch.randn(9, 6, 4)}
     with pytest.raises(ValueError, match=r"'text' \(submodule 'b'\) must be .* got tuple"):
-        backbone.encode(x, HERE)
+        backbone.encode(Batch(x))
 
 
 def test_fuse_before_encode():
@@ -141,7 +142,7 @@ def test_latents_behind_the_fusion_are_refused():
     net = Net()
     backbone = Backbone.wrap(net, {"image": "trunk", "text": "text_proj"}).freeze()
     with pytest.raises(ValueError, match="latent of 'image' changes with the features of 'text'"):
-        check_backbone(backbone, X, HERE)
+        check_backbone(backbone, BATCH)
 
 
 def test_rows_that_mix_are_refused():
@@ -152,4 +153,4 @@ def test_rows_that_mix_are_refused():
 
     backbone = Backbone.wrap(Mixing(), LATENTS).freeze()
     with pytest.raises(ValueError, match="first row of `fuse` changes with the rows beside it"):
-        check_backbone(backbone, X, HERE)
+        check_backbone(backbone, BATCH)

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 import sure_pyro as sp
-from sure_pyro.models import Backbone, check_backbone
-from sure_pyro.models.pretrain import task_loss
+from sure_pyro.backbones import Backbone, check_backbone
+from sure_pyro.backbones.pretrain import task_loss
 from tests.models.conftest import make_batch
 
 
@@ -29,14 +29,14 @@ def test_pretraining_learns_the_task_and_freezes(kind, task):
 @pytest.mark.parametrize("kind", [sp.MLPBackbone, sp.TransformerBackbone])
 def test_small_backbones_pass_the_check_that_every_backbone_must(kind):
     batch = make_batch(missing=False)
-    check_backbone(kind.for_data(batch).freeze(), batch.features, batch.available)
+    check_backbone(kind.for_data(batch).freeze(), batch)
 
 
 def test_readout_is_the_network_from_the_representation_on():
     batch = make_batch(task="regression", missing=False)
     backbone = sp.MLPBackbone.for_data(batch).freeze()
-    h = backbone.fuse(backbone.encode(batch.features, batch.available))
-    torch.testing.assert_close(backbone.readout(64)(h), backbone(batch.features, batch.available))
+    h = backbone.fuse(backbone.encode(batch))
+    torch.testing.assert_close(backbone.readout(64)(h), backbone(batch))
 
 
 def test_a_near_constant_column_can_not_rule_a_latent():
@@ -49,14 +49,14 @@ def test_a_near_constant_column_can_not_rule_a_latent():
 
 def test_encode_must_name_its_modalities():
     class Renamed(Backbone):
-        def encode(self, features, available):
-            return {"a": features["image"]}
+        def encode(self, batch):
+            return {"a": batch.features["image"]}
 
         def fuse(self, latents):
             return latents["a"]
 
     with pytest.raises(ValueError, match=r"must return the modalities \('image',\).*got \('a',\)"):
-        check_backbone(Renamed(["image"]), {"image": torch.zeros(2, 3)}, torch.ones(2, 1).bool())
+        check_backbone(Renamed(["image"]), sp.from_arrays({"image": torch.zeros(2, 3)}))
 
 
 def test_features_and_parameters_must_have_one_dtype():

@@ -2,7 +2,7 @@
 
 ``encode`` gives each modality's latent z_i = f_i(x_i) (equation 1), ``fuse`` turns the latents into
 the representation h = omega(z) (equation 4). Whatever can be written so can be made robust to
-missing modalities; `sure_pyro.models.WrappedBackbone` writes it for an existing ``nn.Module``.
+missing modalities; `sure_pyro.backbones.WrappedBackbone` writes it for an existing ``nn.Module``.
 """
 
 from abc import ABC, abstractmethod
@@ -12,6 +12,8 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+
+from sure_pyro.data import Batch
 
 
 class Tokens(NamedTuple):
@@ -46,7 +48,7 @@ class Backbone(nn.Module, ABC):
     Notes
     -----
     Rows must be independent, and the latent of a modality may depend on no other modality:
-    `sure_pyro.models.check_backbone` verifies both on a batch.
+    `sure_pyro.backbones.check_backbone` verifies both on a batch.
     """
 
     def __init__(self, modalities):
@@ -55,16 +57,14 @@ class Backbone(nn.Module, ABC):
         self._frozen = False
 
     @abstractmethod
-    def encode(
-        self, features: Mapping[str, Tensor], available: Bool[Tensor, "B M"]
-    ) -> dict[str, Latent]:
+    def encode(self, batch: Batch) -> dict[str, Latent]:
         """Latents z_i = f_i(x_i), equation 1.
 
         Parameters
         ----------
-        features : dict of Tensor, shapes ``(B, *event_i)``
-            Zero wherever nothing was recorded.
-        available : bool Tensor, shape ``(B, M)``
+        batch : Batch
+            Everything that is known of the rows: features (a tensor or a mapping of tensors per
+            modality), padding, what is available and recorded. Zero wherever nothing was recorded.
 
         Returns
         -------
@@ -97,19 +97,19 @@ class Backbone(nn.Module, ABC):
     @staticmethod
     def wrap(net: nn.Module, latents: Mapping[str, str], **options) -> "Backbone":
         """Make a backbone of any ``nn.Module``: see `WrappedBackbone`."""
-        from sure_pyro.models.wrap import WrappedBackbone
+        from sure_pyro.backbones.wrap import WrappedBackbone
 
         return WrappedBackbone(net, latents, **options)
 
 
 @torch.no_grad()
-def check_backbone(backbone: Backbone, features: Mapping[str, Tensor], available: Tensor) -> None:
+def check_backbone(backbone: Backbone, batch: Batch) -> None:
     """Verify on a few rows that a backbone can be used with missing modalities.
 
     Parameters
     ----------
     backbone : Backbone
-    features, available
+    batch : Batch
         As for `Backbone.encode`; two rows are enough.
 
     Raises
@@ -119,15 +119,16 @@ def check_backbone(backbone: Backbone, features: Mapping[str, Tensor], available
         names, if the latent of one modality changes
         with the features of another, or if a row of the fusion changes with another row.
     """
-    _check_dtypes(backbone, features)
-    latents = backbone.encode(features, available)
+    _check_dtypes(backbone, batch.features)
+    latents = backbone.encode(batch)
     if tuple(latents) != backbone.modalities:
         raise ValueError(
             f"`encode` must return the modalities {backbone.modalities} in this order; "
             f"got {tuple(latents)}."
         )
     for moved in backbone.modalities:
-        changed = backbone.encode({**features, moved: features[moved] + 1}, available)
+        features = {**batch.features, moved: batch.features[moved] + 1}
+        changed = backbone.encode(batch._with(features=features))
         for name in backbone.modalities:
             if name != moved and not torch.allclose(
                 values_of(changed[name]), values_of(latents[name])

@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from sure_pyro.models.backbone import Backbone, Latent, Tokens
+from sure_pyro.backbones.seam import Backbone, Latent, Tokens
 
 
 class _Reached(Exception):  # noqa: N818  (a signal that stops a forward pass, not an error)
@@ -57,7 +57,7 @@ class WrappedBackbone(Backbone):
     ...         return self.out(torch.cat([self.image_proj(image), self.text_proj(text)], -1))
     >>> backbone = Backbone.wrap(Net(), latents={"image": "image_proj", "text": "text_proj"})
     >>> x = {"image": torch.zeros(7, 5), "text": torch.zeros(7, 4)}
-    >>> latents = backbone.encode(x, torch.ones(7, 2, dtype=torch.bool))
+    >>> latents = backbone.encode(Batch(x))
     >>> tuple(latents["text"].shape), tuple(backbone.fuse(latents).shape)
     ((7, 3), (7, 2))
     """
@@ -82,8 +82,9 @@ class WrappedBackbone(Backbone):
             str, Tensor
         ] = {}  # one zero row per modality, to fuse without features
 
-    def encode(self, features, available) -> dict[str, Latent]:
+    def encode(self, batch) -> dict[str, Latent]:
         """See `Backbone.encode`."""
+        features = batch.features
         self._templates = {name: torch.zeros_like(x[:1]) for name, x in features.items()}
         found: dict[str, Tensor] = {}
 

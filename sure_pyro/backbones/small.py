@@ -14,9 +14,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sure_pyro.backbones.seam import Backbone, Latent
 from sure_pyro.data import Batch, Standardizer
-from sure_pyro.models.backbone import Backbone, Latent
-from sure_pyro.models.task import num_outputs, target_of
+from sure_pyro.data.task import num_outputs, target_of
 
 CLIP = 8.0
 """Features are clipped at so many standard deviations: a column that is nearly constant in training
@@ -82,9 +82,9 @@ class SmallBackbone(Backbone):
         x = self.standardizer(features, available)
         return {name: value.clamp(-CLIP, CLIP) for name, value in x.items()}
 
-    def forward(self, features: Mapping[str, Tensor], available: Tensor) -> Float[Tensor, "B C"]:
+    def forward(self, batch: Batch) -> Float[Tensor, "B C"]:
         """Outputs of the pretraining task: logits, or targets in their units."""
-        output = self.classifier(self.fuse(self.encode(features, available)))
+        output = self.classifier(self.fuse(self.encode(batch)))
         return self.target_mean + self.target_scale * output
 
     @torch.no_grad()
@@ -139,9 +139,9 @@ class MLPBackbone(SmallBackbone):
         num_outputs = self.classifier.out_features
         return {"shapes": self.shapes, "num_outputs": num_outputs, **self.config_options}
 
-    def encode(self, features, available) -> dict[str, Latent]:
+    def encode(self, batch) -> dict[str, Latent]:
         """See `Backbone.encode`: ``(B, D_i)`` each."""
-        x = self.standardized(features, available)
+        x = self.standardized(batch.features, batch.available)
         return {
             name: project(x[name].flatten(1))
             for name, project in zip(self.modalities, self.projectors, strict=True)
@@ -215,9 +215,9 @@ class TransformerBackbone(SmallBackbone):
         num_outputs = self.classifier.out_features
         return {"shapes": self.shapes, "num_outputs": num_outputs, **self.config_options}
 
-    def encode(self, features, available) -> dict[str, Latent]:
+    def encode(self, batch) -> dict[str, Latent]:
         """See `Backbone.encode`: ``(B, L, D)`` for sequences, ``(B, D)`` for vectors."""
-        x = self.standardized(features, available)
+        x = self.standardized(batch.features, batch.available)
         return {
             name: project(x[name])
             for name, project in zip(self.modalities, self.projectors, strict=True)

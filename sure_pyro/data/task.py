@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from sure_pyro.data import Batch
+from sure_pyro.data.batch import Batch
 
 
 def target_of(batch: Batch, argument: str = "train") -> Tensor:

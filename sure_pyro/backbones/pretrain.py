@@ -5,9 +5,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm.auto import trange
 
+from sure_pyro.backbones.small import SmallBackbone
 from sure_pyro.data import Batch
-from sure_pyro.models.small import SmallBackbone
-from sure_pyro.models.task import target_of
+from sure_pyro.data.task import target_of
 
 
 def pretrain(
@@ -70,7 +70,7 @@ def pretrain(
 
 def task_loss(backbone: SmallBackbone, batch: Batch) -> Tensor:
     """Cross-entropy, label-wise cross-entropy, or squared error in units of the target's spread."""
-    output = backbone(batch.features, batch.available)
+    output = backbone(batch)
     if batch.task == "classification":
         return F.cross_entropy(output, target_of(batch))
     target = target_of(batch).reshape(len(batch), -1).to(output)

@@ -1,0 +1,17 @@
+"""The seam to pretrained models: what SURE needs of one, and how to get it from any network."""
+
+from sure_pyro.backbones.pretrain import pretrain
+from sure_pyro.backbones.seam import Backbone, Latent, Tokens, check_backbone
+from sure_pyro.backbones.small import MLPBackbone, TransformerBackbone
+from sure_pyro.backbones.wrap import WrappedBackbone
+
+__all__ = [
+    "Backbone",
+    "Tokens",
+    "Latent",
+    "check_backbone",
+    "WrappedBackbone",
+    "MLPBackbone",
+    "TransformerBackbone",
+    "pretrain",
+]
