@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from sure_pyro.data.batch import Batch
+from sure_pyro.data.fields import Modalities, reference, tensors_of
+from sure_pyro.data.gaps import lower, nan_gaps, recorded_parts, rows_without
 
 
 def from_arrays(
@@ -28,8 +30,10 @@ def from_arrays(
 
     Parameters
     ----------
-    features : mapping of str to array, shapes ``(B, *event_i)``
-        Values by modality name; their order is the order of the modalities. Copied, dtypes kept.
+    features : mapping of str to array, shapes ``(B, *event_i)``, or to mappings of such arrays
+        Values by modality name; their order is the order of the modalities. Copied, dtypes kept. A
+        modality with several fields, such as ``{"input_ids": ..., "attention_mask": ...}``, is a
+        mapping of arrays.
     target : array, shape ``(B,)`` or ``(B, C)``, optional
         Integers ``(B,)`` are classes, a matrix of 0 and 1 is multi-label, all else is regression.
     available : bool array ``(B, M)``, or mapping of str to bool array ``(B,)``, optional
@@ -41,7 +45,8 @@ def from_arrays(
     class_names : sequence of str, optional
     nan : {"error", "missing"}
         What NaN in the features means. ``"missing"``: a row of nothing but NaN lacks the modality,
-        a row with some NaN has it recorded in parts.
+        a row with some NaN has it recorded in parts. A modality with several fields is there or
+        not: it is absent where every field that has NaN at all is nothing but NaN.
     test : bool array, shape ``(B,)``, optional
         Rows set aside as test part.
     padding : mapping of str to bool array, shapes ``(B, L_i)``, optional
@@ -72,13 +77,12 @@ def from_arrays(
         raise TypeError(
             f"`features` must map modality names to arrays; got {type(features).__name__}."
         )
-    x = {name: _cast(as_tensor(v, f"Modality {name!r}"), dtype) for name, v in features.items()}
-    recorded = (
-        {n: ~torch.isnan(v) for n, v in x.items() if v.isnan().any()} if nan == "missing" else {}
-    )
+    x = {name: _read(name, values, dtype) for name, values in features.items()}
+    gaps = nan_gaps(x) if nan == "missing" else {}
+    recorded = recorded_parts(gaps)
     return Batch(
         x,
-        _availability(available, x),
+        lower(_availability(available, x), x, rows_without(gaps)),
         _target(target, task, x, dtype),
         None if group is None else _integers(group, "group"),
         recorded,
@@ -88,6 +92,15 @@ def from_arrays(
         None if test is None else as_tensor(test, "`test`"),
         allow_empty=allow_empty,
     )
+
+
+def _read(name: str, values: Any, dtype: torch.dtype | None) -> Any:
+    if isinstance(values, Mapping):
+        return {
+            field: _cast(as_tensor(v, f"Field {field!r} of modality {name!r}"), dtype)
+            for field, v in values.items()
+        }
+    return _cast(as_tensor(values, f"Modality {name!r}"), dtype)
 
 
 def as_tensor(values: Any, argument: str) -> Tensor:
@@ -120,7 +133,7 @@ def _cast(x: Tensor, dtype: torch.dtype | None) -> Tensor:
     return x.to(dtype) if dtype is not None and x.is_floating_point() else x
 
 
-def _availability(available: Any, x: Mapping[str, Tensor]) -> Tensor | None:
+def _availability(available: Any, x: Modalities) -> Tensor | None:
     if not isinstance(available, Mapping):
         return None if available is None else as_tensor(available, "`available`")
     unknown = [name for name in available if name not in x]
@@ -129,13 +142,13 @@ def _availability(available: Any, x: Mapping[str, Tensor]) -> Tensor | None:
     columns = [
         as_tensor(available[name], f"`available[{name!r}]`")
         if name in available
-        else torch.ones(len(v), dtype=torch.bool, device=v.device)
-        for name, v in x.items()
+        else reference(x).new_ones(len(reference(x)), dtype=torch.bool)
+        for name in x
     ]
     return torch.stack(columns, 1)
 
 
-def _target(target: Any, task: str | None, x: Mapping[str, Tensor], dtype) -> Tensor | None:
+def _target(target: Any, task: str | None, x: Modalities, dtype) -> Tensor | None:
     """Target in the kind of numbers that its task needs: int64 for classes, floating otherwise."""
     if target is None:
         return None
@@ -149,7 +162,8 @@ def _target(target: Any, task: str | None, x: Mapping[str, Tensor], dtype) -> Te
             f"An integer `target` of shape {tuple(y.shape)} is neither classes (shape (rows,)) nor "
             "labels (0 and 1): flatten it, or say `task='regression'`."
         )
-    floating = [v.dtype for v in x.values() if v.is_floating_point()]
+    tensors = [v for modality in x.values() for v in tensors_of(modality)]
+    floating = [v.dtype for v in tensors if v.is_floating_point()]
     return y.to(dtype or (floating[0] if floating else torch.float32))
 
 

@@ -15,8 +15,10 @@ from jaxtyping import Bool, Int64, Shaped
 from torch import Tensor
 
 from sure_pyro.data import display
+from sure_pyro.data.fields import Modalities, each_field
 from sure_pyro.data.join import joined
 from sure_pyro.data.masks import blank, existing_entries, settle
+from sure_pyro.data.padding import read_padding
 from sure_pyro.data.patterns import rows_by_pattern
 from sure_pyro.data.split import split_rows
 from sure_pyro.data.targets import check_target
@@ -24,7 +26,6 @@ from sure_pyro.data.validate import (
     check_available,
     check_features,
     check_finite,
-    check_lengths,
     check_parts,
     check_rows,
     check_some_available,
@@ -37,9 +38,10 @@ class Batch:
 
     Parameters
     ----------
-    features : mapping of str to Tensor, shapes ``(B, *event_i)``
+    features : mapping of str to Tensor, shapes ``(B, *event_i)``, or to mappings of such tensors
         Values z_i or x_i, floating or integer (token numbers). Its order is the order of the
-        modalities everywhere.
+        modalities everywhere. A modality may have several fields, such as ``input_ids`` and
+        ``attention_mask``, of the same rows; fields may also be bool, or of shape ``(B,)``.
     available : bool Tensor, shape ``(B, M)``, optional
         True where a modality was recorded; everything by default.
     target : Tensor, optional
@@ -48,9 +50,11 @@ class Batch:
     group : int64 Tensor, shape ``(B,)``, optional
         Rows of one group (subject, video, week) never straddle a split.
     recorded : mapping of str to bool Tensor, shapes ``(B, *event_i)``, optional
-        For modalities that are partly recorded: True where the entry was.
+        For modalities of one tensor that are partly recorded: True where the entry was.
     padding : mapping of str to bool Tensor, shapes ``(B, L_i)``, optional
-        For padded sequences ``(B, L_i, ...)``: True where the token exists.
+        For padded sequences ``(B, L_i, ...)``: True where the token exists, on whichever side the
+        padding is. It is the mask of those fields whose second dimension is L_i. Where a modality
+        has a field ``attention_mask`` of 0 and 1 ``(B, L_i)``, that is the mask.
     task : {"classification", "regression", "multilabel"}, optional
         Inferred from the target by `sure_pyro.data.targets.infer_task`.
     class_names : sequence of str, optional
@@ -65,8 +69,10 @@ class Batch:
     TypeError
         If a tensor is of the wrong kind.
     ValueError
-        If shapes, names, devices or ranges do not fit, if a recorded value is NaN or infinite, or
-        if a row has no available modality. The message names the modality and the rows.
+        If shapes, names, devices or ranges do not fit, if a recorded value is NaN or infinite, if
+        an available sequence has no token (`padding` or ``attention_mask`` all False: a sequence of
+        length zero is an absent one), or if a row has no available modality. The message names the
+        modality and the rows.
 
     Notes
     -----
@@ -75,7 +81,7 @@ class Batch:
     becomes True throughout. A modality of which no entry was recorded becomes unavailable.
     """
 
-    features: dict[str, Tensor]
+    features: dict[str, Any]  # Tensor, or dict[str, Tensor]
     available: Bool[Tensor, "B M"]
     target: Shaped[Tensor, " B"] | Shaped[Tensor, "B C"] | None
     group: Int64[Tensor, " B"] | None
@@ -87,7 +93,7 @@ class Batch:
 
     def __init__(
         self,
-        features: Mapping[str, Tensor],
+        features: Modalities,
         available: Tensor | None = None,
         target: Tensor | None = None,
         group: Tensor | None = None,
@@ -101,9 +107,8 @@ class Batch:
     ):
         x = check_features(features)
         a = check_available(available, x)
-        parts = check_parts(recorded, "recorded", x, None)
-        tokens = check_parts(padding, "padding", x, 2)
-        check_lengths(a, x, tokens)
+        parts = check_parts(recorded, x)
+        tokens = read_padding(padding, x, a)
         check_finite(x, a, tokens, parts)
         a, tokens, parts = settle(x, a, tokens, parts)
         check_some_available(a, allow_empty)
@@ -130,12 +135,19 @@ class Batch:
     def __len__(self) -> int:
         return self.available.shape[0]
 
-    def recorded_entries(self, name: str) -> Bool[Tensor, "B ..."]:
-        """Entries of a modality that were recorded, ``(B, *event)``: not absent, not padding."""
+    def recorded_entries(self, name: str) -> Any:
+        """Entries of a modality that were recorded: not absent, not padding.
+
+        Returns
+        -------
+        bool Tensor, shape ``(B, *event)``
+            For a modality with fields a dict of such masks.
+        """
         if name in self.recorded:
             return self.recorded[name]
-        i = self.modalities.index(name)
-        return existing_entries(self.features[name], self.available[:, i], self.padding.get(name))
+        available = self.available[:, self.modalities.index(name)]
+        tokens = self.padding.get(name)
+        return each_field(self.features[name], lambda x: existing_entries(x, available, tokens))
 
     def rows_by_pattern(self) -> dict[str, Tensor]:
         """Row numbers by availability pattern, such as ``{"image+text": ..., "text": ...}``."""
@@ -260,7 +272,7 @@ class Batch:
         """
         x = self.features
         kept = self.available & check_available(available, x)
-        parts = check_parts(recorded, "recorded", x, None)
+        parts = check_parts(recorded, x)
         parts = self.recorded | {n: self.recorded_entries(n) & mask for n, mask in parts.items()}
         a, tokens, parts = settle(x, kept, self.padding, parts)
         check_some_available(a | ~self.available.any(1, keepdim=True), allow_empty)
@@ -282,8 +294,8 @@ class Batch:
     def _map(self, fn: Callable[[Tensor], Tensor]) -> "Batch":
         """Apply to every tensor; the result is trusted."""
 
-        def each(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-            return {name: fn(x) for name, x in tensors.items()}
+        def each(tensors: Modalities) -> dict[str, Any]:
+            return {name: each_field(x, fn) for name, x in tensors.items()}
 
         def maybe(x: Tensor | None) -> Tensor | None:
             return None if x is None else fn(x)

@@ -3,6 +3,10 @@
 import html
 from typing import TYPE_CHECKING
 
+from torch import Tensor
+
+from sure_pyro.data.fields import ATTENTION_MASK, labelled, tokens_of
+from sure_pyro.data.padding import attention_mask
 from sure_pyro.data.patterns import mask_patterns
 
 if TYPE_CHECKING:
@@ -10,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def as_text(batch: "Batch") -> str:
-    """Rows, task, modalities with shapes and share available, number of patterns."""
-    rows = [_cells(batch, i) for i in range(len(batch.modalities))]
+    """Rows, task, modalities and their fields with shapes and share available, patterns."""
+    rows = _table(batch)
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = [
         "  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
@@ -24,8 +28,8 @@ def as_html(batch: "Batch") -> str:
     """Say the same as an HTML fragment."""
     head = "".join(f"<th>{c}</th>" for c in ("modality", "shape", "type", "available"))
     body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in _cells(batch, i)) + "</tr>"
-        for i in range(len(batch.modalities))
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"
+        for cells in _table(batch)
     )
     return (
         f"<p><b>Batch</b> of {html.escape(_headline(batch))}</p>"
@@ -34,16 +38,32 @@ def as_html(batch: "Batch") -> str:
     )
 
 
-def _cells(batch: "Batch", i: int) -> tuple[str, str, str, str]:
-    name = batch.modalities[i]
-    x = batch.features[name]
-    share = f"{100 * batch.available[:, i].double().mean().item():.1f} %" if len(batch) else "-"
-    notes = [share]
+Cells = tuple[str, str, str, str]
+
+
+def _table(batch: "Batch") -> list[Cells]:
+    """One line per modality, or per field of one."""
+    return [
+        (
+            label,
+            str(tuple(x.shape[1:])),
+            str(x.dtype).removeprefix("torch."),
+            _notes(batch, name, x),
+        )
+        for name, modality in batch.features.items()
+        for label, x in labelled(name, modality).items()
+    ]
+
+
+def _notes(batch: "Batch", name: str, x: Tensor) -> str:
+    available = batch.available[:, batch.modalities.index(name)]
+    notes = [f"{100 * available.double().mean().item():.1f} %" if len(batch) else "-"]
     if name in batch.recorded:
         notes.append("recorded in parts")
-    if name in batch.padding:
-        notes.append("padded")
-    return name, str(tuple(x.shape[1:])), str(x.dtype).removeprefix("torch."), ", ".join(notes)
+    if tokens_of(x, batch.padding.get(name)) is not None:
+        by_field = attention_mask(batch.features[name], name) is not None
+        notes.append(f"padding from {ATTENTION_MASK}" if by_field else "padded")
+    return ", ".join(notes)
 
 
 def _headline(batch: "Batch") -> str:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from sure_pyro.data.fields import each_field, event_shape
+
 if TYPE_CHECKING:
     from sure_pyro.data.batch import Batch
 
@@ -29,19 +31,25 @@ def joined(batches: "Sequence[Batch]") -> dict[str, Any]:
     partly = [n for n in first.modalities if any(n in b.recorded for b in batches)]
     padded = [n for n in first.modalities if any(n in b.padding for b in batches)]
     return {
-        "features": {n: torch.cat([b.features[n] for b in batches]) for n in first.modalities},
+        "features": {n: _features(batches, n) for n in first.modalities},
         "available": torch.cat([b.available for b in batches]),
         "recorded": {n: torch.cat([b.recorded_entries(n) for b in batches]) for n in partly},
-        "padding": {n: torch.cat([_tokens(b, n) for b in batches]) for n in padded},
+        "padding": {n: _padding(batches, n) for n in padded},
         **{field: _maybe_cat(batches, field) for field in ("target", "group", "test")},
     }
 
 
-def _tokens(batch: "Batch", name: str) -> Tensor:
-    if name in batch.padding:
-        return batch.padding[name]
-    x = batch.features[name]
-    return torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
+def _features(batches: "Sequence[Batch]", name: str) -> Any:
+    first = batches[0].features[name]
+    if isinstance(first, Tensor):
+        return torch.cat([b.features[name] for b in batches])
+    return {field: torch.cat([b.features[name][field] for b in batches]) for field in first}
+
+
+def _padding(batches: "Sequence[Batch]", name: str) -> Tensor:
+    known = next(b.padding[name] for b in batches if name in b.padding)
+    every_token = known.new_ones(1, known.shape[1])
+    return torch.cat([b.padding.get(name, every_token.expand(len(b), -1)) for b in batches])
 
 
 def _maybe_cat(batches: "Sequence[Batch]", field: str) -> Tensor | None:
@@ -67,8 +75,8 @@ def _check_alike(first: "Batch", other: "Batch", k: int) -> None:
 def _description(batch: "Batch") -> dict[str, Any]:
     return {
         "modalities": batch.modalities,
-        "event shapes": {n: tuple(x.shape[1:]) for n, x in batch.features.items()},
-        "dtypes": {n: x.dtype for n, x in batch.features.items()},
+        "event shapes": {n: event_shape(x) for n, x in batch.features.items()},
+        "dtypes": {n: each_field(x, lambda v: v.dtype) for n, x in batch.features.items()},
         "device": batch.available.device,
         "task": batch.task,
         "class names": batch.class_names,

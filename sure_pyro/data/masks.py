@@ -7,12 +7,21 @@ trusts its arguments; `sure_pyro.data.validate` is the door.
 """
 
 from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from sure_pyro.data.fields import Modalities, each_field, tokens_of
+
 Tensors = Mapping[str, Tensor]
+
+
+def any_in_row(mask: Bool[Tensor, "B ..."]) -> Bool[Tensor, " B"]:
+    """Rows in which a mask is True anywhere."""
+    return mask.flatten(1).any(1) if mask.ndim > 1 else mask
 
 
 def existing_entries(
@@ -25,7 +34,7 @@ def existing_entries(
     x : Tensor, shape ``(B, *event)``
     available : bool Tensor, shape ``(B,)``
     padding : bool Tensor, shape ``(B, L)``, optional
-        True where the token exists.
+        True where the token exists. Says nothing of a field that has another L.
 
     Returns
     -------
@@ -33,13 +42,14 @@ def existing_entries(
         Expanded, not copied, where there is no padding.
     """
     exists = available.reshape(-1, *[1] * (x.ndim - 1)).expand_as(x)
-    if padding is None:
+    tokens = tokens_of(x, padding)
+    if tokens is None:
         return exists
-    return exists & padding.reshape(*padding.shape, *[1] * (x.ndim - 2))
+    return exists & tokens.reshape(*tokens.shape, *[1] * (x.ndim - 2))
 
 
 def settle(
-    features: Tensors, available: Bool[Tensor, "B M"], padding: Tensors, recorded: Tensors
+    features: Modalities, available: Bool[Tensor, "B M"], padding: Tensors, recorded: Tensors
 ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
     """Bring the three masks into agreement.
 
@@ -56,10 +66,10 @@ def settle(
     available = available.clone()
     settled_padding, settled_recorded = {}, {}
     for i, (name, x) in enumerate(features.items()):
-        if name in recorded:
+        if isinstance(x, Tensor) and name in recorded:
             exists = existing_entries(x, available[:, i], padding.get(name))
             parts = recorded[name] & exists
-            available[:, i] &= parts.flatten(1).any(1)
+            available[:, i] &= any_in_row(parts)
             exists = existing_entries(x, available[:, i], padding.get(name))
             if not torch.equal(parts, exists):
                 settled_recorded[name] = parts
@@ -68,19 +78,26 @@ def settle(
     return available, settled_padding, settled_recorded
 
 
-def blank(features: Tensors, available: Tensor, padding: Tensors, recorded: Tensors):
+def blank(
+    features: Modalities, available: Bool[Tensor, "B M"], padding: Tensors, recorded: Tensors
+) -> dict[str, Any]:
     """Overwrite by zero what was not recorded, so that it can have no effect on anything.
 
     Returns
     -------
-    dict of Tensor, shapes ``(B, *event_i)``
+    dict of Tensor, shapes ``(B, *event_i)``, or of mappings of such fields
         New tensors.
     """
-    blanked = {}
-    for i, (name, x) in enumerate(features.items()):
-        if name in recorded:
-            kept = recorded[name]
-        else:
-            kept = existing_entries(x, available[:, i], padding.get(name))
-        blanked[name] = torch.where(kept, x, torch.zeros((), dtype=x.dtype, device=x.device))
-    return blanked
+    return {
+        name: each_field(
+            x, partial(_blanked, available[:, i], padding.get(name), recorded.get(name))
+        )
+        for i, (name, x) in enumerate(features.items())
+    }
+
+
+def _blanked(
+    available: Tensor, padding: Tensor | None, recorded: Tensor | None, x: Tensor
+) -> Tensor:
+    kept = existing_entries(x, available, padding) if recorded is None else recorded
+    return torch.where(kept, x, torch.zeros((), dtype=x.dtype, device=x.device))

@@ -13,23 +13,33 @@ group           integer ``(B,)``                         rows that stay together
 class_names     text ``(K,)``                            may be left out
 =============== ======================================== ==========================================
 
-The writer adds ``version`` (1) and, only where the above does not tell, ``task`` (text) and
-``padding:NAME`` (bool ``(B, L)``, True where a token of the sequence exists).
+The writer adds ``version`` (1) and, only where the above does not tell, ``task`` (text),
+``padding:NAME`` (bool ``(B, L)``, True where a token of the sequence exists) and, for a modality of
+integers, which have no NaN, ``available:NAME`` (bool ``(B,)``). A modality with several fields is
+``fields:NAME`` (text ``(F,)``), one array ``NAME.FIELD`` for each, and ``available:NAME``.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from sure_pyro.data.arrays import from_arrays
 from sure_pyro.data.batch import Batch
+from sure_pyro.data.fields import labelled, worded
 from sure_pyro.data.files import Arrays, read_arrays, write_arrays
 from sure_pyro.data.targets import infer_task
 
 VERSION = 1
+WIDE = (
+    torch.float32, torch.float64, torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8,
+    torch.bool,
+)  # fmt: skip
 RESERVED = ("modalities", "y", "split", "group", "class_names", "task", "version")
-PADDING = "padding:"
+PADDING, FIELDS, AVAILABLE = "padding:", "fields:", "available:"
+BESIDE = (PADDING, FIELDS, AVAILABLE)
 
 
 def load_npz(path: str | Path, *, allow_empty: bool = False) -> Batch:
@@ -62,6 +72,7 @@ def load_npz(path: str | Path, *, allow_empty: bool = False) -> Batch:
     return from_arrays(
         {name: _features(arrays, name, path) for name in names},
         target=arrays.get("y"),
+        available={n: arrays[AVAILABLE + n] for n in names if AVAILABLE + n in arrays},
         group=arrays.get("group"),
         task=str(arrays["task"]) if "task" in arrays else None,
         class_names=_texts(arrays, "class_names", path) if "class_names" in arrays else None,
@@ -80,18 +91,19 @@ def save_npz(path: str | Path, batch: Batch) -> None:
     path : path
         Its folder must exist; a file of this name is replaced.
     batch : Batch
-        With floating features. What is missing is written as NaN.
+        What is missing is written as NaN, or beside integers and fields as a mask.
 
     Raises
     ------
     ValueError
-        If a modality has a reserved name, or is not float32 or float64.
+        If a modality has a reserved name, is floating but not float32 or float64, or is of integers
+        that are recorded in parts.
     """
     arrays: dict[str, Any] = {"modalities": np.array(batch.modalities), "version": VERSION}
-    for name, x in batch.features.items():
-        _check_writable(name, x.dtype.itemsize >= 4 and x.is_floating_point(), str(x.dtype))
-        recorded = batch.recorded_entries(name)
-        arrays[name] = x.masked_fill(~recorded, float("nan")).cpu().numpy()
+    for name in batch.modalities:
+        written = _written(batch, name)
+        _check_free(name, arrays, written)
+        arrays |= written
     arrays |= {PADDING + name: tokens.cpu().numpy() for name, tokens in batch.padding.items()}
     if batch.target is not None:
         arrays["y"] = batch.target.cpu().numpy()
@@ -104,6 +116,26 @@ def save_npz(path: str | Path, batch: Batch) -> None:
     if batch.class_names is not None:
         arrays["class_names"] = np.array(batch.class_names)
     write_arrays(path, arrays)
+
+
+def _written(batch: Batch, name: str) -> dict[str, np.ndarray]:
+    """Arrays of a modality: one with NaN, or its fields with a mask beside them."""
+    x = batch.features[name]
+    available = batch.available[:, batch.modalities.index(name)].cpu().numpy()
+    if isinstance(x, Mapping):
+        for words, values in worded(name, x).items():
+            _check_writable(words, values.dtype in (*WIDE, torch.float16), values.dtype)
+        fields = {label: values.cpu().numpy() for label, values in labelled(name, x).items()}
+        return {FIELDS + name: np.array(list(x)), AVAILABLE + name: available, **fields}
+    _check_writable(f"Modality {name!r}", x.dtype in WIDE, x.dtype)
+    if x.is_floating_point():
+        return {name: x.masked_fill(~batch.recorded_entries(name), float("nan")).cpu().numpy()}
+    if name in batch.recorded:
+        raise ValueError(
+            f"Modality {name!r} holds integers that are recorded in parts, which the form can not "
+            "say. Make it floating, or resolve the parts: `resolve_partial(batch, 'absent')`."
+        )
+    return {name: x.cpu().numpy(), AVAILABLE + name: available}
 
 
 def _check_version(arrays: Arrays, path: str | Path) -> None:
@@ -122,7 +154,7 @@ def _modality_names(arrays: Arrays, path: str | Path) -> tuple[str, ...]:
             f"it has {list(arrays)}."
         )
     names = _texts(arrays, "modalities", path)
-    lacking = [name for name in names if name not in arrays]
+    lacking = [name for name in names if name not in arrays and FIELDS + name not in arrays]
     if lacking:
         raise ValueError(
             f"{path} names the modalities {lacking}, but has no such arrays; it has {list(arrays)}."
@@ -136,7 +168,9 @@ def _modality_names(arrays: Arrays, path: str | Path) -> tuple[str, ...]:
 
 
 def _check_known(arrays: Arrays, names: tuple[str, ...], path: str | Path) -> None:
-    known = {*RESERVED, *names, *(PADDING + name for name in names)}
+    beside = {prefix + name for name in names for prefix in BESIDE}
+    fields = {f"{n}.{f}" for n in names if FIELDS + n in arrays for f in arrays[FIELDS + n]}
+    known = {*RESERVED, *names, *beside, *fields}
     unknown = [name for name in arrays if name not in known]
     if unknown:
         raise ValueError(
@@ -145,9 +179,16 @@ def _check_known(arrays: Arrays, names: tuple[str, ...], path: str | Path) -> No
         )
 
 
-def _features(arrays: Arrays, name: str, path: str | Path) -> np.ndarray:
+def _features(arrays: Arrays, name: str, path: str | Path) -> Any:
+    if FIELDS + name in arrays:
+        fields = _texts(arrays, FIELDS + name, path)
+        lacking = [field for field in fields if f"{name}.{field}" not in arrays]
+        if lacking:
+            raise ValueError(f"{path} names the fields {lacking} of {name!r}, but has no arrays.")
+        return {field: arrays[f"{name}.{field}"] for field in fields}
     x = arrays[name]
-    if x.dtype.kind != "f" or x.dtype.itemsize not in (4, 8):
+    integers = x.dtype.kind in "iu" and AVAILABLE + name in arrays
+    if not integers and (x.dtype.kind != "f" or x.dtype.itemsize not in (4, 8)):
         raise TypeError(
             f"Modality {name!r} in {path} must be float32 or float64; got {x.dtype}. "
             "Convert it: x.astype('float32')."
@@ -176,10 +217,19 @@ def _test_rows(arrays: Arrays, path: str | Path) -> np.ndarray | None:
     return split.astype(bool)
 
 
-def _check_writable(name: str, floating: bool, dtype: str) -> None:
-    if name in RESERVED or name.startswith(PADDING):
-        raise ValueError(f"A modality can not be written under the name {name!r}; it is reserved.")
-    if not floating:
+def _check_writable(words: str, writable: bool, dtype: torch.dtype) -> None:
+    if not writable:
         raise ValueError(
-            f"Only float32 and float64 can be written (NaN = missing); {name!r} is {dtype}."
+            f"{words} is {dtype}; only float32, float64 and integers can be written. "
+            "Convert it: `batch.to(torch.float32)`."
+        )
+
+
+def _check_free(name: str, arrays: Arrays, written: Arrays) -> None:
+    """Raise ValueError unless the arrays of a modality have names of their own."""
+    taken = [key for key in written if key in arrays or key in RESERVED]
+    if taken or name.startswith(BESIDE):
+        raise ValueError(
+            f"A modality can not be written under the name {name!r}; it is reserved, or names an "
+            f"array twice: {taken or BESIDE}. Rename it."
         )

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Shaped
 from torch import Tensor, nn
 
 from sure_pyro.data.batch import Batch
+from sure_pyro.data.fields import plain
 from sure_pyro.data.masks import Tensors, blank
 from sure_pyro.data.validate import check_names
 
@@ -48,7 +49,7 @@ class Standardizer(nn.Module):
     @classmethod
     def of(cls, train: Batch) -> "Standardizer":
         """Build and fit in one step, from training rows."""
-        return cls({name: tuple(x.shape[1:]) for name, x in train.features.items()}).fit(train)
+        return cls(_shapes(train)).fit(train)
 
     @property
     def means(self) -> dict[str, Tensor]:
@@ -71,11 +72,11 @@ class Standardizer(nn.Module):
         Raises
         ------
         TypeError
-            If a modality holds integers.
+            If a modality holds integers, or has several fields.
         ValueError
             If modalities or shapes are not those of the constructor.
         """
-        shapes = {name: tuple(x.shape[1:]) for name, x in train.features.items()}
+        shapes = _shapes(train)
         if shapes != self.shapes:
             raise ValueError(f"Made for the event shapes {self.shapes}; `train` has {shapes}.")
         for i, (name, x) in enumerate(train.features.items()):
@@ -147,6 +148,11 @@ class Standardizer(nn.Module):
 
     def _moments(self, i: int) -> tuple[Tensor, Tensor]:
         return cast(Tensor, getattr(self, f"mean_{i}")), cast(Tensor, getattr(self, f"scale_{i}"))
+
+
+def _shapes(batch: Batch) -> dict[str, tuple[int, ...]]:
+    needs = "Standardisation"
+    return {name: tuple(plain(batch.features, name, needs).shape[1:]) for name in batch.modalities}
 
 
 def masked_moments(

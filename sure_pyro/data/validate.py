@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sure_pyro.data.masks import Tensors, existing_entries
+from sure_pyro.data.fields import Modalities, labelled, reference, worded
+from sure_pyro.data.masks import Tensors, any_in_row, existing_entries
 
 TASKS = ("classification", "regression", "multilabel")
 
@@ -21,17 +22,17 @@ def rows_in_words(rows: Tensor, shown: int = 5) -> str:
     return f"{'row' if len(numbers) == 1 else 'rows'} {listed} ({len(numbers)} of {len(rows)})"
 
 
-def check_features(features: Any) -> dict[str, Tensor]:
+def check_features(features: Any) -> dict[str, Any]:
     """Names, kinds, shapes, numbers of rows and devices of the modalities.
 
     Returns
     -------
-    dict of Tensor, shapes ``(B, *event_i)``
+    dict of Tensor, shapes ``(B, *event_i)``, or of dicts of such fields
 
     Raises
     ------
     TypeError
-        If `features` is no mapping from names to tensors of real numbers.
+        If `features` is no mapping from names to tensors of real numbers, or mappings of them.
     ValueError
         If it is empty, a name or a shape is empty, or rows or devices differ.
     """
@@ -42,29 +43,53 @@ def check_features(features: Any) -> dict[str, Tensor]:
     if not features:
         raise ValueError("`features` is empty: give at least one modality.")
     for name, x in features.items():
+        _check_name(name)
         _check_modality(name, x)
-    _check_alike({name: len(x) for name, x in features.items()}, "number of rows")
-    _check_alike({name: str(x.device) for name, x in features.items()}, "device")
-    return dict(features)
+    tensors = {label: v for name, x in features.items() for label, v in labelled(name, x).items()}
+    _check_alike({label: len(x) for label, x in tensors.items()}, "number of rows")
+    _check_alike({label: str(x.device) for label, x in tensors.items()}, "device")
+    return {name: dict(x) if isinstance(x, Mapping) else x for name, x in features.items()}
 
 
-def _check_modality(name: Any, x: Any) -> None:
+def _check_name(name: Any) -> None:
     if not isinstance(name, str) or not name:
         raise TypeError(f"Modality names must be non-empty strings; got {name!r}.")
+
+
+def _check_modality(name: str, x: Any) -> None:
+    if not isinstance(x, Mapping):
+        _check_tensor(f"Modality {name!r}", x, least_ndim=2)
+        if x.dtype == torch.bool:
+            raise TypeError(
+                f"Modality {name!r} must hold real numbers; got torch.bool. "
+                "Give 0 and 1: `x.float()`."
+            )
+        return
+    wrong = [field for field in x if not isinstance(field, str) or not field]
+    if wrong or not x:
+        raise TypeError(
+            f"Modality {name!r} must be a tensor, or map the names of its fields to tensors; its "
+            f"fields are {list(x)}."
+        )
+    for words, values in worded(name, x).items():
+        _check_tensor(words, values, least_ndim=1)
+
+
+def _check_tensor(words: str, x: Any, least_ndim: int) -> None:
     if not isinstance(x, Tensor):
         raise TypeError(
-            f"Modality {name!r} must be a tensor; got {type(x).__name__}. "
+            f"{words} must be a tensor; got {type(x).__name__}. "
             "For arrays use `sure_pyro.from_arrays`."
         )
-    if x.dtype == torch.bool or x.is_complex():
-        raise TypeError(f"Modality {name!r} must hold real numbers; got {x.dtype}.")
-    if x.ndim < 2:
+    if x.is_complex():
+        raise TypeError(f"{words} must hold real numbers; got {x.dtype}.")
+    if x.ndim < least_ndim:
         raise ValueError(
-            f"Modality {name!r} must have shape (rows, ...); got {tuple(x.shape)}. "
+            f"{words} must have shape (rows, ...); got {tuple(x.shape)}. "
             "A single number per row has shape (rows, 1)."
         )
     if x.numel() == 0:
-        raise ValueError(f"Modality {name!r} is empty: its shape is {tuple(x.shape)}.")
+        raise ValueError(f"{words} is empty: its shape is {tuple(x.shape)}.")
 
 
 def _check_alike(values: Mapping[str, Any], what: str) -> None:
@@ -87,22 +112,28 @@ def check_mask(mask: Any, argument: str, shape: tuple[int, ...], device: torch.d
     return mask
 
 
-def check_available(available: Any, features: Tensors) -> Tensor:
+def check_available(available: Any, features: Modalities) -> Tensor:
     """``(B, M)``, all True if None."""
-    x = next(iter(features.values()))
+    x = reference(features)
     shape = (len(x), len(features))
     if available is None:
         return torch.ones(shape, dtype=torch.bool, device=x.device)
     return check_mask(available, "`available` (rows, modalities)", shape, x.device)
 
 
-def check_parts(masks: Any, argument: str, features: Tensors, ndim: int | None) -> Tensors:
-    """Masks by modality; their shape is that of the features, cut after `ndim` dimensions."""
+def check_parts(masks: Any, features: Modalities) -> dict[str, Tensor]:
+    """Masks ``recorded`` by modality, of the shape of its features."""
     masks = {} if masks is None else dict(masks)
-    check_names(masks, argument, features)
+    check_names(masks, "recorded", features)
     for name, mask in masks.items():
         x = features[name]
-        check_mask(mask, f"`{argument}[{name!r}]`", tuple(x.shape[:ndim]), x.device)
+        if isinstance(x, Mapping):
+            raise TypeError(
+                f"`recorded[{name!r}]`: a modality of several fields, {list(x)}, is there or not. "
+                "Mark its rows in `available`, or make the field of which parts are missing a "
+                "modality of its own."
+            )
+        check_mask(mask, f"`recorded[{name!r}]`", tuple(x.shape), x.device)
     return masks
 
 
@@ -116,31 +147,22 @@ def check_names(names: Any, argument: str, features: Mapping) -> None:
         )
 
 
-def check_lengths(available: Tensor, features: Tensors, padding: Tensors) -> None:
-    """Raise ValueError if an available sequence has no token at all."""
-    for i, name in enumerate(features):
-        if name in padding:
-            empty = available[:, i] & ~padding[name].any(1)
-            if empty.any():
-                raise ValueError(
-                    f"Sequence {name!r} is available but `padding` leaves no token in "
-                    f"{rows_in_words(empty)}. Mark it as absent there: available=False."
-                )
-
-
-def check_finite(features: Tensors, available: Tensor, padding: Tensors, recorded: Tensors) -> None:
+def check_finite(
+    features: Modalities, available: Tensor, padding: Tensors, recorded: Tensors
+) -> None:
     """Raise ValueError if a recorded entry is NaN or infinite."""
-    for i, (name, x) in enumerate(features.items()):
-        kept = existing_entries(x, available[:, i], padding.get(name))
-        if name in recorded:
-            kept = kept & recorded[name]
-        bad = (kept & ~torch.isfinite(x)).flatten(1).any(1)
-        if bad.any():
-            raise ValueError(
-                f"Modality {name!r} has NaN or infinite values although it is marked as available, "
-                f"in {rows_in_words(bad)}. If NaN means that a value was not recorded, say so: "
-                "`from_arrays(..., nan='missing')`."
-            )
+    for i, (name, modality) in enumerate(features.items()):
+        for words, x in worded(name, modality).items():
+            kept = existing_entries(x, available[:, i], padding.get(name))
+            if name in recorded:
+                kept = kept & recorded[name]
+            bad = any_in_row(kept & ~torch.isfinite(x))
+            if bad.any():
+                raise ValueError(
+                    f"{words} has NaN or infinite values although it is marked as available, "
+                    f"in {rows_in_words(bad)}. If NaN means that a value was not recorded, say so: "
+                    "`from_arrays(..., nan='missing')`."
+                )
 
 
 def check_some_available(available: Tensor, allow_empty: bool = False) -> None:
@@ -153,11 +175,13 @@ def check_some_available(available: Tensor, allow_empty: bool = False) -> None:
         )
 
 
-def check_rows(values: Any, argument: str, features: Tensors, dtype: torch.dtype) -> Tensor | None:
+def check_rows(
+    values: Any, argument: str, features: Modalities, dtype: torch.dtype
+) -> Tensor | None:
     """One value of the given dtype per row, ``(B,)``, or None."""
     if values is None:
         return None
-    x = next(iter(features.values()))
+    x = reference(features)
     if not isinstance(values, Tensor) or values.dtype != dtype:
         got = values.dtype if isinstance(values, Tensor) else type(values).__name__
         raise TypeError(f"`{argument}` must be a tensor of {dtype}; got {got}.")

@@ -4,6 +4,7 @@ import torch
 from hypothesis import strategies as st
 
 from sure_pyro.data import Batch
+from sure_pyro.data.fields import labelled
 
 NAN, INF = float("nan"), float("inf")
 
@@ -68,8 +69,11 @@ def same(a: Batch, b: Batch) -> None:
         x, y = getattr(a, field), getattr(b, field)
         assert set(x) == set(y), field
         for name in x:
-            assert x[name].dtype == y[name].dtype
-            assert torch.equal(x[name], y[name]), (field, name)
+            ours, theirs = labelled(name, x[name]), labelled(name, y[name])
+            assert list(ours) == list(theirs), field
+            for label in ours:
+                assert ours[label].dtype == theirs[label].dtype
+                assert torch.equal(ours[label], theirs[label]), (field, label)
     for field in ("available", "target", "group", "test"):
         x, y = getattr(a, field), getattr(b, field)
         assert (x is None) == (y is None), field

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float64
 from torch import Tensor
 
 from sure_pyro.data.batch import Batch
+from sure_pyro.data.fields import plain
 from sure_pyro.data.missing.common import candidates, check_reachable, check_share, hide
 from sure_pyro.data.random import Seed
 from sure_pyro.data.standardize import masked_moments
@@ -58,6 +59,8 @@ def mar(
     ------
     ValueError
         If `given` is unknown, there is no target, or the rate can not be reached.
+    TypeError
+        If `given` is a modality with several fields, which has no score.
     """
     check_share(rate)
     if given == TARGET and TARGET not in batch.features:
@@ -112,6 +115,8 @@ def mnar(
     ------
     ValueError
         If a modality is unknown, or the rate can not be reached.
+    TypeError
+        If a modality that may be hidden has several fields, which have no score.
     """
     check_share(rate)
     may_hide = candidates(batch, modalities)
@@ -127,7 +132,7 @@ def mnar(
 
 def modality_score(batch: Batch, name: str) -> Float64[Tensor, " B"]:
     """Mean of a row's standardised entries, standardised over rows; 0 where it is absent."""
-    x = batch.features[name].cpu().double()
+    x = plain(batch.features, name, "A score of its values").cpu().double()
     recorded = batch.recorded_entries(name).cpu()
     mean, scale = masked_moments(x, recorded)
     z = torch.where(recorded, (x - mean) / scale, 0.0).flatten(1)

@@ -7,6 +7,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from sure_pyro.data.batch import Batch
+from sure_pyro.data.fields import event_shape, plain
 from sure_pyro.data.missing.common import candidates, check_reachable, check_share
 from sure_pyro.data.missing.keep import draw_kept
 from sure_pyro.data.random import Seed, generator
@@ -34,7 +35,8 @@ def within(
     axis : {"steps", "entries"}
         Whole steps of sequences ``(L, channels)``, or single entries of anything.
     modalities : iterable of str, optional
-        By default all, for ``"steps"`` all sequences.
+        By default all, for ``"steps"`` all sequences. Modalities with several fields are there or
+        not: ``"steps"`` passes over them by default.
     keep_one : bool
         One step (or entry) of each available modality stays, so that availability does not change.
         False hides parts independently: a modality that loses all of them becomes unavailable, and
@@ -49,6 +51,8 @@ def within(
     ValueError
         If `axis` is none of the choices, a modality is unknown or has no steps, or the rate can not
         be reached.
+    TypeError
+        If a modality that is named, or all for ``"entries"``, has several fields.
     """
     check_share(rate)
     draw = generator(seed)
@@ -72,15 +76,17 @@ def _kept(units: Bool[Tensor, "B L"], rate: float, draw, keep_one: bool) -> Bool
 def _chosen(batch: Batch, axis: str, modalities: Iterable[str] | None) -> list[str]:
     if axis not in ("steps", "entries"):
         raise ValueError(f"`axis` must be 'steps' or 'entries'; got {axis!r}.")
-    sequences = [name for name, x in batch.features.items() if x.ndim > 2]
+    sequences = [n for n, x in batch.features.items() if isinstance(x, Tensor) and x.ndim > 2]
     if modalities is None and axis == "steps":
         chosen = sequences
     else:
         may_hide = candidates(batch, modalities).tolist()
         chosen = [name for name, may in zip(batch.modalities, may_hide, strict=True) if may]
+    for name in chosen:
+        plain(batch.features, name, "Hiding parts")
     without = [name for name in chosen if axis == "steps" and name not in sequences]
     if without or not chosen:
-        shapes = {name: tuple(x.shape[1:]) for name, x in batch.features.items()}
+        shapes = {name: event_shape(x) for name, x in batch.features.items()}
         raise ValueError(
             f"axis='steps' needs sequences of shape (steps, ...); {without or 'none'} of the event "
             f"shapes {shapes} will do. Use axis='entries' for vectors."
