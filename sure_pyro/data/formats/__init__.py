@@ -1,0 +1,7 @@
+"""Public datasets in the formats in which they are given out, read safely and row by row."""
+
+from sure_pyro.data.formats.dataset import RawDataset, Row
+from sure_pyro.data.formats.errors import DatasetError, Problem
+from sure_pyro.data.formats.mosi import read_mosi
+
+__all__ = ["RawDataset", "Row", "DatasetError", "Problem", "read_mosi"]
