@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from sure_pyro.data.formats.modality import Features, Modality, Tokenizer
@@ -24,10 +23,7 @@ class Text(Modality):
                 "mapping of tensors such as {'input_ids', 'attention_mask'}."
             )
         tokens = tokenizer([value or "" for value in values])
-        tensors = _check_tokens(tokens, len(values))
-        mask = tensors["attention_mask"]
-        absent = torch.tensor([value is None for value in values])
-        return Features(tensors, mask.bool() | absent.unsqueeze(1))
+        return Features(_check_tokens(tokens, len(values)))  # their attention mask is the padding
 
 
 def _check_tokens(tokens: Any, rows: int) -> dict[str, Tensor]:
