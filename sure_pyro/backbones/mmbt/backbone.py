@@ -61,6 +61,8 @@ class MMBT(Backbone):
         If `num_image_embeds`, `tap` or `modalities` is none of the choices.
     """
 
+    needs_stand_in = False  # a black picture and a text of padding are inputs like any others
+
     def __init__(
         self,
         num_labels: int,
@@ -166,8 +168,12 @@ class MMBT(Backbone):
 
     def forward(self, batch: Batch) -> Float[Tensor, "B C"]:
         """Logits of the labels, as the official model gives them."""
+        return self.clf(self.uncut(batch))
+
+    def uncut(self, batch) -> Float[Tensor, "B D"]:
+        """See `Backbone.uncut`: the pooled [CLS]."""
         text = self._text(batch)
-        return self.clf(self.enc(text.ids, text.exists, text.segment, read_image(batch)))
+        return self.enc(text.ids, text.exists, text.segment, read_image(batch))
 
     def encode(self, batch) -> dict[str, Latent]:
         """See `Backbone.encode`: ``(B, N, D)`` for images, `Tokens` ``(B, L, D)`` for texts.
