@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from transformers import BertConfig, BertModel
 
 from sure_pyro.backbones.mmbt.checkpoint import read_weights, sizes
 from sure_pyro.backbones.mmbt.inputs import Text, read_image, read_text
@@ -90,9 +89,10 @@ class MMBT(Backbone):
             "sep_id": sep_id,
             "modalities": list(modalities),
         }
-        self.bert = BertConfig(**self.config["bert"])
-        self.enc = Encoder(self.bert, num_labels, num_image_embeds, blocks, width, cls_id, sep_id)
-        self.clf = nn.Linear(self.bert.hidden_size, num_labels)
+        self.enc = Encoder(
+            self.config["bert"], num_labels, num_image_embeds, blocks, width, cls_id, sep_id
+        )
+        self.clf = nn.Linear(self.enc.clf.in_features, num_labels)
 
     @classmethod
     def tiny(cls, num_labels: int = 3, num_image_embeds: int = 1, **options) -> "MMBT":
@@ -141,13 +141,14 @@ class MMBT(Backbone):
             raise ValueError(f"{path} does not hold the weights of MMBT: {error}") from error
         return model
 
-    def start_from(self, bert: BertModel, resnet: Mapping[str, Tensor]) -> "MMBT":
+    def start_from(self, bert: Any, resnet: Mapping[str, Tensor]) -> "MMBT":
         """Take over pretrained towers, as a training run of MMBT starts.
 
         Parameters
         ----------
-        bert : BertModel
-            Of the same sizes, such as ``BertModel.from_pretrained("bert-base-uncased")``.
+        bert : nn.Module
+            A ``BertModel`` of the same sizes; for the base model
+            ``BertModel.from_pretrained("bert-base-uncased")``.
         resnet : mapping of str to Tensor
             State dict of torchvision's network of the same blocks.
 
@@ -214,7 +215,10 @@ class MMBT(Backbone):
         return self.clf
 
     def _text(self, batch: Batch) -> Text:
-        return read_text(batch, self.bert.vocab_size, self.bert.max_position_embeddings)
+        embeddings = self.enc.img_embeddings  # tied to those of the text
+        vocab_size = embeddings.word_embeddings.num_embeddings
+        max_length = embeddings.position_embeddings.num_embeddings
+        return read_text(batch, vocab_size, max_length, self.config["cls_id"])
 
 
 def _all_exist(text: Float[Tensor, "B L D"]) -> Tensor:

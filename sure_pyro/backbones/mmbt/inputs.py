@@ -18,7 +18,7 @@ class Text(NamedTuple):
     segment: Int64[Tensor, "B L"]
 
 
-def read_text(batch: Batch, vocab_size: int, max_length: int) -> Text:
+def read_text(batch: Batch, vocab_size: int, max_length: int, cls_id: int) -> Text:
     """Text of a batch, in the form that the network takes.
 
     Parameters
@@ -29,6 +29,8 @@ def read_text(batch: Batch, vocab_size: int, max_length: int) -> Text:
         mask nor the padding of the batch says otherwise.
     vocab_size, max_length : int
         Token numbers and positions that the model knows.
+    cls_id : int
+        Token number of [CLS], which a tokenizer must not put in front: the image's is in use.
 
     Returns
     -------
@@ -38,7 +40,8 @@ def read_text(batch: Batch, vocab_size: int, max_length: int) -> Text:
     Raises
     ------
     ValueError
-        If something is missing, has another shape, or lies outside its range.
+        If something is missing, has another shape, or lies outside its range, or if every text has
+        what tokenizers add for BERT alone: a [CLS] in front, or segment 0 throughout.
     """
     given = batch.features["text"]
     parts = given if isinstance(given, Mapping) else {"input_ids": given}
@@ -54,7 +57,9 @@ def read_text(batch: Batch, vocab_size: int, max_length: int) -> Text:
     segment = parts.get("token_type_ids")
     segment = exists.long() if segment is None else _whole("token_type_ids", segment, 2)
     _check_shape("token_type_ids", segment, ids)
-    return Text(ids, exists, segment)
+    text = Text(ids, exists, segment)
+    _check_tokenizer(text, cls_id)
+    return text
 
 
 def read_image(batch: Batch) -> Float[Tensor, "B 3 h w"]:
@@ -79,6 +84,22 @@ def read_image(batch: Batch) -> Float[Tensor, "B 3 h w"]:
             "Divide by 255, subtract the channel means and divide by the channel spreads."
         )
     return image
+
+
+def _check_tokenizer(text: Text, cls_id: int) -> None:
+    """Raise ValueError if all texts look as they do for BERT without images."""
+    some = text.exists.any(1)
+    first = text.exists.int().argmax(1, keepdim=True)  # (B, 1)
+    if some.any() and (text.ids.gather(1, first)[some] == cls_id).all():
+        raise ValueError(
+            f"Every text begins with [CLS], token {cls_id}; for MMBT it stands in front of the "
+            "image. Call the tokenizer with `add_special_tokens=False`."
+        )
+    if some.any() and (text.segment[text.exists] == 0).all():
+        raise ValueError(
+            "The 'token_type_ids' of 'text' are 0 throughout, which is the segment of the image. "
+            "Call the tokenizer with `return_token_type_ids=False`: text is in segment 1."
+        )
 
 
 def _exists(batch: Batch, parts: Mapping[str, Tensor], ids: Tensor) -> Tensor:

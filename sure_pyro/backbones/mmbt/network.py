@@ -13,11 +13,12 @@ References
    arXiv:1909.02950.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
-from transformers import BertConfig, BertModel
-from transformers.models.bert.modeling_bert import BertEmbeddings
 
 from sure_pyro.backbones.resnet import EXPANSION, trunk
 
@@ -33,6 +34,15 @@ MASKED = -10000.0
 """Added to the attention scores of tokens that do not exist; their weight is then exactly 0."""
 
 TIED = ("word_embeddings", "position_embeddings", "token_type_embeddings", "LayerNorm")
+
+
+def bert_model(config: Mapping[str, Any]) -> Any:
+    """BERT of transformers with random weights, or the word on how to get transformers."""
+    try:
+        from transformers import BertConfig, BertModel
+    except ImportError as error:
+        raise ImportError("MMBT is built on transformers: pip install 'sure-pyro[hf]'.") from error
+    return BertModel(BertConfig(**config))
 
 
 class ImageEncoder(nn.Module):
@@ -65,7 +75,7 @@ class ImageEmbeddings(nn.Module):
 
     Parameters
     ----------
-    text : BertEmbeddings
+    text : nn.Module
         The embeddings of a ``BertModel``.
     channels : int
         K, what the image encoder gives.
@@ -79,7 +89,7 @@ class ImageEmbeddings(nn.Module):
     LayerNorm: nn.LayerNorm
     special_ids: Tensor
 
-    def __init__(self, text: BertEmbeddings, channels: int, cls_id: int, sep_id: int):
+    def __init__(self, text: Any, channels: int, cls_id: int, sep_id: int):
         super().__init__()
         for name in TIED:
             setattr(self, name, getattr(text, name))
@@ -112,7 +122,8 @@ class Encoder(nn.Module):
 
     Parameters
     ----------
-    bert : BertConfig
+    bert : mapping
+        Keywords of ``transformers.BertConfig``.
     num_labels, num_image_embeds : int
         C and N.
     blocks, width
@@ -122,18 +133,17 @@ class Encoder(nn.Module):
     """
 
     def __init__(
-        self, bert: BertConfig, num_labels: int, num_image_embeds: int, blocks, width: int,
+        self, bert: Mapping[str, Any], num_labels: int, num_image_embeds: int, blocks, width: int,
         cls_id: int, sep_id: int,
     ):  # fmt: skip
         super().__init__()
-        model = BertModel(bert)
+        model = bert_model(bert)
         self.txt_embeddings = model.embeddings
         self.img_encoder = ImageEncoder(num_image_embeds, blocks, width)
         channels = self.img_encoder.channels
         self.img_embeddings = ImageEmbeddings(model.embeddings, channels, cls_id, sep_id)
-        assert model.pooler is not None  # BertModel has one unless it is told otherwise
         self.encoder, self.pooler = model.encoder, model.pooler
-        self.clf = nn.Linear(bert.hidden_size, num_labels)
+        self.clf = nn.Linear(model.config.hidden_size, num_labels)
 
     def forward(
         self,

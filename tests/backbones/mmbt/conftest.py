@@ -44,7 +44,8 @@ def make_batch(B=5, L=6, seed=0, C=3, available=None):
 def official(model, ids, mask, segment, image, N):
     """Logits by the equations of the official forward pass, from the state dict alone."""
     w = {k.removeprefix("enc."): x for k, x in model.state_dict().items()}
-    heads, D = model.bert.num_attention_heads, model.bert.hidden_size
+    bert = model.config["bert"]
+    heads, D = bert["num_attention_heads"], bert["hidden_size"]
     features = F.adaptive_avg_pool2d(model.enc.img_encoder.model(image), POOLED[N])
     tokens = F.linear(
         features.flatten(2).mT, w["img_embeddings.img_embeddings.weight"],
@@ -59,7 +60,7 @@ def official(model, ids, mask, segment, image, N):
     x = x + w["txt_embeddings.position_embeddings.weight"][positions]
     x = normal(x + w["txt_embeddings.token_type_embeddings.weight"][segments], w, "txt_embeddings.")
     bias = (1 - torch.cat([torch.ones(B, N + 2), mask.float()], 1))[:, None, None] * -10000
-    for i in range(model.bert.num_hidden_layers):
+    for i in range(bert["num_hidden_layers"]):
         x = layer(x, bias, w, f"encoder.layer.{i}.", heads)
     pooled = F.linear(x[:, 0], w["pooler.dense.weight"], w["pooler.dense.bias"]).tanh()
     return F.linear(pooled, w["clf.weight"], w["clf.bias"])

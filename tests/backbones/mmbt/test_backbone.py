@@ -1,13 +1,14 @@
 import copy
 import json
+import sys
 
 import pytest
 import torch
-from transformers import BertModel
 
 import sure_pyro as sp
 from sure_pyro.backbones import Tokens, check_backbone
 from sure_pyro.backbones.mmbt import MMBT
+from sure_pyro.backbones.mmbt.network import bert_model
 from sure_pyro.data import Batch
 from tests.backbones.mmbt.conftest import make_batch, make_mmbt, official
 from tests.backbones.test_resnet import torchvision_state
@@ -37,7 +38,7 @@ def test_encode_then_fuse_is_forward(N, tap):
 
 def test_segments_of_two_sentences_are_part_of_the_embedded_latent_only():
     batch = make_batch()
-    segment = torch.zeros(5, 6, dtype=torch.long)
+    segment = (torch.arange(6) % 2).expand(5, 6).clone()
     parts = {"input_ids": batch.features["text"], "token_type_ids": segment}
     batch = batch._with(features={**batch.features, "text": parts})
     model = make_mmbt()
@@ -208,7 +209,7 @@ def test_untied_weights_are_no_mmbt():
 
 def test_pretrained_towers_are_taken_over():
     donor, model = make_mmbt(seed=1), MMBT.tiny()
-    bert = BertModel(donor.bert)
+    bert = bert_model(donor.config["bert"])
     model.start_from(bert, torchvision_state(donor.enc.img_encoder.model))
     torch.testing.assert_close(
         model.enc.img_embeddings.word_embeddings.weight, bert.embeddings.word_embeddings.weight
@@ -262,5 +263,15 @@ def test_embeddings_are_tied_in_a_saved_model(tmp_path):
 
 def test_a_bert_without_a_pooler_is_no_start():
     model = make_mmbt()
+    without = bert_model(model.config["bert"])
+    without.pooler = None
     with pytest.raises(ValueError, match="`bert` has no pooler: load it with"):
-        model.start_from(BertModel(model.bert, add_pooling_layer=False), {})
+        model.start_from(without, {})
+
+
+def test_without_transformers_the_message_says_how_to_get_them(monkeypatch):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(
+        ImportError, match=r"MMBT is built on transformers: pip install 'sure-pyro\[hf"
+    ):
+        MMBT.tiny()

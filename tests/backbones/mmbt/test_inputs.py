@@ -13,7 +13,7 @@ def with_text(**parts):
 
 
 def read(**parts):
-    return read_text(with_text(**parts), vocab_size=10, max_length=4)
+    return read_text(with_text(**parts), vocab_size=10, max_length=4, cls_id=9)
 
 
 def test_the_mask_says_what_exists_and_what_exists_is_in_segment_one():
@@ -33,7 +33,21 @@ def test_masks_of_any_dtype(dtype):
 def test_without_a_mask_everything_exists_but_padding():
     assert read(input_ids=IDS).exists.all()
     batch = make_batch(2, 3)
-    assert read_text(batch, 128, 8).exists.tolist() == batch.padding["text"].tolist()
+    assert read_text(batch, 128, 8, 101).exists.tolist() == batch.padding["text"].tolist()
+
+
+def test_a_single_text_may_begin_with_anything():
+    ids = torch.tensor([[9, 2, 3], [8, 0, 0]])
+    assert read(input_ids=ids, attention_mask=MASK).ids.tolist() == ids.tolist()
+
+
+def test_rows_without_a_token_say_nothing_of_the_tokenizer():
+    zeros = torch.zeros(2, 3, dtype=torch.long)
+    text = read(input_ids=zeros, attention_mask=zeros, token_type_ids=zeros)
+    assert not text.exists.any()
+    padded_left = {"input_ids": torch.tensor([[0, 9]]), "attention_mask": torch.tensor([[0, 1]])}
+    with pytest.raises(ValueError, match=r"begins with \[CLS\]"):
+        read(**padded_left)
 
 
 def test_given_segments_are_kept():
@@ -53,6 +67,11 @@ def test_given_segments_are_kept():
         ({"input_ids": IDS, "attention_mask": MASK[:, :2]}, r"\(2, 3\); got \(2, 2\)"),
         ({"input_ids": IDS, "token_type_ids": MASK + 1}, r"'token_type_ids' .* 0..1; got 1 to 2"),
         ({"input_ids": IDS, "token_type_ids": MASK[:1]}, r"'token_type_ids' .* got \(1, 3\)"),
+        (
+            {"input_ids": IDS, "token_type_ids": MASK * 0},
+            r"are 0 throughout.*return_token_type_ids",
+        ),
+        ({"input_ids": torch.tensor([[9, 2], [9, 0]])}, r"begins with \[CLS\], token 9.*special"),
     ],
 )
 def test_bad_texts(parts, message):
