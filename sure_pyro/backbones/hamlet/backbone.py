@@ -96,7 +96,7 @@ class HAMLET(Backbone):
         self.classifier = nn.Linear(width if merge == "sum" else M * width, num_classes)
 
     @classmethod
-    def for_data(cls, batch: Batch, num_classes: int, **options) -> "HAMLET":
+    def for_data(cls, batch: Batch, num_classes: int, *, seed: int = 0, **options) -> "HAMLET":
         """Build one for the modalities of a batch, in their order.
 
         Parameters
@@ -105,6 +105,8 @@ class HAMLET(Backbone):
             Rows ``(S, 3, height, width)`` are frames, ``(S, samples, channels)`` are windows.
         num_classes : int
             K.
+        seed : int
+            Of the weights; the global generator is left as it was.
         **options
             Of the class.
 
@@ -125,11 +127,23 @@ class HAMLET(Backbone):
                     f"{name!r} has rows of shape {shape}; HAMLET takes frames (S, 3, height, width)"
                     " and windows (S, samples, channels)."
                 )
-        return cls(modalities, num_classes, **options)
+        return cls._seeded(seed, modalities, num_classes, **options)
 
     @classmethod
-    def tiny(cls, modalities=None, num_classes: int = 4, **options) -> "HAMLET":
-        """Build one of a few thousand weights, for tests and teaching."""
+    def tiny(cls, modalities=None, num_classes: int = 4, *, seed: int = 0, **options) -> "HAMLET":
+        """Build one of a few thousand weights, for tests and teaching.
+
+        Parameters
+        ----------
+        modalities : sequence of mapping, optional
+            By default frames ``"rgb"`` and the sensors ``"acc_phone"`` and ``"gyro"``.
+        num_classes : int
+            K.
+        seed : int
+            Of the weights; the global generator is left as it was.
+        **options
+            Of the class.
+        """
         if modalities is None:
             sensor = {"kind": "windows", "channels": 3}
             modalities = [
@@ -138,7 +152,13 @@ class HAMLET(Backbone):
                 {"name": "gyro", **sensor},
             ]
         sizes: dict[str, Any] = {"width": 8, "blocks": [1, 1, 1, 1], "resnet_width": 2}
-        return cls(modalities, num_classes, **(sizes | options))
+        return cls._seeded(seed, modalities, num_classes, **(sizes | options))
+
+    @classmethod
+    def _seeded(cls, seed: int, *args, **options) -> "HAMLET":
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return cls(*args, **options)
 
     def encoder(self, name: str) -> SequenceEncoder:
         """Encoder of a modality; that of frames has its ResNet at ``.steps.resnet``."""

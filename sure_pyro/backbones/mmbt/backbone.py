@@ -57,7 +57,8 @@ class MMBT(Backbone):
     Raises
     ------
     ValueError
-        If `num_image_embeds`, `tap` or `modalities` is none of the choices.
+        If `num_image_embeds`, `tap` or `modalities` is none of the choices, or the vocabulary or
+        the positions of BERT do not suffice.
     """
 
     needs_stand_in = False  # a black picture and a text of padding are inputs like any others
@@ -93,10 +94,23 @@ class MMBT(Backbone):
             self.config["bert"], num_labels, num_image_embeds, blocks, width, cls_id, sep_id
         )
         self.clf = nn.Linear(self.enc.clf.in_features, num_labels)
+        self._check_sizes()
 
     @classmethod
-    def tiny(cls, num_labels: int = 3, num_image_embeds: int = 1, **options) -> "MMBT":
-        """Build one of a few thousand weights, for tests and teaching."""
+    def tiny(
+        cls, num_labels: int = 3, num_image_embeds: int = 1, *, seed: int = 0, **options
+    ) -> "MMBT":
+        """Build one of a few thousand weights, for tests and teaching.
+
+        Parameters
+        ----------
+        num_labels, num_image_embeds : int
+            C and N.
+        seed : int
+            Of the weights; the global generator is left as it was.
+        **options
+            Of the class.
+        """
         bert = {
             "vocab_size": 128,
             "hidden_size": 16,
@@ -106,7 +120,9 @@ class MMBT(Backbone):
             "max_position_embeddings": 32,
         }
         sizes: dict[str, Any] = {"bert": bert, "blocks": [1, 1, 1, 1], "width": 2}
-        return cls(num_labels, num_image_embeds, **(sizes | options))
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return cls(num_labels, num_image_embeds, **(sizes | options))
 
     @classmethod
     def from_checkpoint(
@@ -134,7 +150,8 @@ class MMBT(Backbone):
             network. The message names what is missing or too much.
         """
         state = read_weights(path)
-        model = cls(num_image_embeds=num_image_embeds, **sizes(state, num_heads), **options)
+        with torch.random.fork_rng():  # random weights come first, and are overwritten
+            model = cls(num_image_embeds=num_image_embeds, **sizes(state, num_heads), **options)
         try:
             model.load_state_dict(state)
         except RuntimeError as error:
@@ -214,11 +231,24 @@ class MMBT(Backbone):
         """See `Backbone.readout`: the classifier."""
         return self.clf
 
+    @property
+    def _bert_sizes(self) -> tuple[int, int]:
+        """Words and positions that BERT has."""
+        tied = self.enc.img_embeddings
+        return tied.word_embeddings.num_embeddings, tied.position_embeddings.num_embeddings
+
+    def _check_sizes(self) -> None:
+        words, positions = self._bert_sizes
+        special, needed = self.enc.img_embeddings.special_ids, self.config["num_image_embeds"] + 2
+        if int(special.max()) >= words or needed > positions:
+            raise ValueError(
+                f"BERT with a vocabulary of {words} and {positions} positions is too small for "
+                f"[CLS] and [SEP] as tokens {special.tolist()} and {needed} positions in front of "
+                "the text. See `cls_id`, `sep_id` and `bert`."
+            )
+
     def _text(self, batch: Batch) -> Text:
-        embeddings = self.enc.img_embeddings  # tied to those of the text
-        vocab_size = embeddings.word_embeddings.num_embeddings
-        max_length = embeddings.position_embeddings.num_embeddings
-        return read_text(batch, vocab_size, max_length, self.config["cls_id"])
+        return read_text(batch, *self._bert_sizes, self.config["cls_id"])
 
 
 def _all_exist(text: Float[Tensor, "B L D"]) -> Tensor:

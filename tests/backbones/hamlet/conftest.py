@@ -22,8 +22,8 @@ STEPS = {"rgb": 3, "cam1": 2, "cam2": 4, "acc_phone": 5, "gyro": 4}
 
 def make_hamlet(modalities=None, seed=0, freeze=True, **options):
     """A tiny HAMLET in which every weight, bias and batch-norm statistic is random."""
+    model = HAMLET.tiny(modalities or VARIANTS["three"], seed=seed, **options)
     torch.manual_seed(seed)
-    model = HAMLET.tiny(modalities or VARIANTS["three"], **options)
     for name, x in model.state_dict().items():
         if name.endswith("running_var"):
             x.copy_(0.5 + torch.rand(x.shape))

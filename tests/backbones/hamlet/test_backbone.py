@@ -210,3 +210,13 @@ def test_from_a_batch_with_gaps_to_a_prediction_by_both_roads():
     prediction = model.predict(test, propagate="both", num_samples=50)
     assert prediction.total.isfinite().all()
     assert (prediction.variance["rgb"][available[:, 0]] == 0).all()
+
+
+def test_weights_follow_the_seed_and_the_global_generator_stays():
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    one, same, other = (HAMLET.tiny(seed=s).classifier.weight for s in (1, 1, 2))
+    assert torch.equal(torch.rand(2), expected)
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)

@@ -15,8 +15,8 @@ POOLED[9] = (3, 3)
 
 def make_mmbt(seed=0, **options):
     """A tiny MMBT in which every weight, buffer and bias is random."""
+    model = MMBT.tiny(seed=seed, **options)
     torch.manual_seed(seed)
-    model = MMBT.tiny(**options)
     for name, x in model.state_dict().items():
         if "img_encoder" in name and x.ndim == 4:
             x.copy_(torch.randn(x.shape) * (2 / x[0].numel()) ** 0.5)

@@ -13,6 +13,7 @@ from sure_pyro.data import Batch
 from tests.backbones.mmbt.conftest import make_batch, make_mmbt, official
 from tests.backbones.test_resnet import torchvision_state
 
+SMALL = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
 TIED = ("word_embeddings", "position_embeddings", "token_type_embeddings", "LayerNorm")
 
 
@@ -233,6 +234,14 @@ def test_half_trained_batch_norm_does_not_move_when_frozen():
         ({"num_image_embeds": 10}, "`num_image_embeds` must be 1 to 9; got 10"),
         ({"num_image_embeds": 0}, "`num_image_embeds` must be 1 to 9; got 0"),
         ({"tap": "pool"}, r"`tap` must be one of \('embed', 'proj'\); got 'pool'"),
+        (
+            {"bert": SMALL | {"vocab_size": 102}},
+            r"vocabulary of 102 .* too small for .*\[101, 102\]",
+        ),
+        (
+            {"num_image_embeds": 9, "bert": SMALL | {"max_position_embeddings": 10}},
+            "and 10 positions is too",
+        ),
         ({"modalities": ("text", "audio")}, r"must be 'text' and 'image'; got \('text', 'audio'\)"),
     ],
 )
@@ -275,3 +284,13 @@ def test_without_transformers_the_message_says_how_to_get_them(monkeypatch):
         ImportError, match=r"MMBT is built on transformers: pip install 'sure-pyro\[hf"
     ):
         MMBT.tiny()
+
+
+def test_weights_follow_the_seed_and_the_global_generator_stays():
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    one, same, other = (MMBT.tiny(seed=s).clf.weight for s in (1, 1, 2))
+    assert torch.equal(torch.rand(2), expected)
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
