@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import propagation_accuracy, propagation_cost, propagation_roads
+from sure_pyro.files import replacing, write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -40,9 +41,8 @@ def main() -> None:
 def roads(device: str) -> list[dict[str, object]]:
     lines = propagation_roads.accuracy_against_cost()
     image = ROOT / "docs" / "images" / "propagation_roads.png"
-    temporary = image.with_suffix(".tmp.png")
-    propagation_roads.picture(lines, temporary)
-    temporary.replace(image)
+    with replacing(image) as temporary:
+        propagation_roads.picture(lines, temporary)
     return lines
 
 
@@ -80,9 +80,7 @@ def print_table(lines: list[dict[str, object]]) -> None:
 
 def write(path: Path, text: str) -> None:
     path.parent.mkdir(exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(text + "\n")
-    temporary.replace(path)
+    write_text(path, text + "\n")
 
 
 if __name__ == "__main__":

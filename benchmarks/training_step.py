@@ -15,6 +15,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
+from sure_pyro.files import write_text
 from sure_pyro.models import Latents, MaskedReconstructor, PairwiseReconstructor, hide
 from sure_pyro.objectives import preset
 from sure_pyro.training.steps import ReconstructionStep
@@ -113,9 +114,7 @@ def main() -> None:
     for row in rows:
         print(TABLE.format(**row))
     machine = f"{platform.system()} {platform.machine()}, one thread, torch {torch.__version__}"
-    temporary = RESULTS.with_suffix(".tmp")
-    temporary.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1))
-    temporary.replace(RESULTS)
+    write_text(RESULTS, json.dumps({"machine": machine, "rows": rows}, indent=1))
 
 
 if __name__ == "__main__":

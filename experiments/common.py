@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 import sure_pyro as sp
 from sure_pyro.compare.provenance import provenance
+from sure_pyro.files import replacing, write_text
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
@@ -108,26 +109,20 @@ def keep(name: str, tables: dict[str, pd.DataFrame], figure: Figure | None, out:
     out.mkdir(parents=True, exist_ok=True)
     for part, table in tables.items():
         stem = f"{name}_{part}" if part else name
-        _replace(
-            out / f"{stem}.csv", lambda p, t=table: t.to_csv(p, index=False, float_format="%.5g")
-        )
+        with replacing(out / f"{stem}.csv") as path:
+            table.to_csv(path, index=False, float_format="%.5g")
     if figure is not None:
-        _replace(out / f"{name}.png", lambda p: figure.savefig(p, dpi=DPI, format="png"))
+        with replacing(out / f"{name}.png") as path:
+            figure.savefig(path, dpi=DPI)
     module = "python -m experiments." + Path(sys.argv[0]).stem
     origin = {"command": " ".join([module, *map(_short, sys.argv[1:])]), **provenance()}
-    _replace(out / f"{name}.json", lambda p: p.write_text(json.dumps(origin, indent=1) + "\n"))
+    write_text(out / f"{name}.json", json.dumps(origin, indent=1) + "\n")
     print(f"Kept in {out}: {name}.csv, .png, .json")
 
 
 def show(table: pd.DataFrame) -> None:
     """Print a table for a person."""
     print(table.to_string(float_format="{:.3f}".format), flush=True)
-
-
-def _replace(path: Path, write) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    write(temporary)
-    temporary.replace(path)
 
 
 def _short(argument: str) -> str:

@@ -25,8 +25,8 @@ from experiments.decorrelate import Parts, dials
 from sure_pyro.calibrated.hidden import hidden_latents
 from sure_pyro.calibration import reconstructability
 from sure_pyro.compare import Built, Comparison, Filling, compare
-from sure_pyro.compare.identity import digest, of_batch
 from sure_pyro.data.masked_rows import draw_masks
+from sure_pyro.identity import digest, of_batch
 from sure_pyro.plots.style import points
 
 SURE, PRIOR, ZERO, MEAN = "SURE", "prior", "zero", "mean"

@@ -26,6 +26,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode, write
 
+from sure_pyro.files import replacing
+
 FOLDER = Path(__file__).resolve().parent
 SMALL = "SURE_PYRO_SMALL"
 TIMEOUT = 900  # seconds for one cell
@@ -69,9 +71,8 @@ def run(source: Path) -> bool:
 
 def keep(notebook: NotebookNode, path: Path) -> None:
     """Write whole or not at all."""
-    temporary = path.with_suffix(".tmp")
-    write(notebook, temporary)
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        write(notebook, temporary)
 
 
 def normalised(notebook: NotebookNode) -> NotebookNode:

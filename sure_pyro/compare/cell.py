@@ -19,14 +19,14 @@ from sure_pyro.backbones import Backbone, MLPBackbone, TransformerBackbone, pret
 from sure_pyro.backbones.small import SmallBackbone
 from sure_pyro.compare.data import Rows
 from sure_pyro.compare.evaluate import evaluate
-from sure_pyro.compare.files import folder_replacing
-from sure_pyro.compare.identity import Settings, identity
 from sure_pyro.compare.masks import Mask, named_masks
 from sure_pyro.compare.memory import peak_memory
 from sure_pyro.compare.outcome import Outcome, observe, observe_filling
 from sure_pyro.compare.recipe import Built, Filling, Fitted, Recipe, Spec
 from sure_pyro.data.masked_rows import MaskedRows, draw_masks
+from sure_pyro.files import folder_replacing
 from sure_pyro.guides import weight_guide
+from sure_pyro.identity import Settings, identity
 from sure_pyro.models import SURE
 from sure_pyro.training import History, fit
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sure_pyro.compare.identity import of_batch
 from sure_pyro.data import Batch, load, load_npz, resolve_partial
+from sure_pyro.identity import of_batch
 
 Cut = Callable[[int], tuple[Batch, Batch, Batch]]
 

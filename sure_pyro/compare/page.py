@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from sure_pyro.compare.files import replacing, write_text
 from sure_pyro.compare.html import html_page, html_table, markdown_table
 from sure_pyro.compare.pictures import comparison_figure
 from sure_pyro.compare.provenance import provenance
 from sure_pyro.compare.reading import notes, sentences, short_table
+from sure_pyro.files import replacing, write_text
 
 if TYPE_CHECKING:
     from sure_pyro.compare.comparison import Comparison

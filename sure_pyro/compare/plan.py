@@ -9,10 +9,10 @@ from typing import Any
 from sure_pyro.backbones import Backbone
 from sure_pyro.compare.cell import Evaluation, fit_point, make_backbone, run_cell
 from sure_pyro.compare.data import Cut, Rows, rows
-from sure_pyro.compare.identity import Settings, digest, identity
 from sure_pyro.compare.jobs import Job
 from sure_pyro.compare.recipe import Built, Fitted, Recipe, Spec
 from sure_pyro.compare.store import FORMAT, Store
+from sure_pyro.identity import Settings, digest, identity
 
 POINT, BACKBONE, CELL = 10.0, 1.0, 0.5
 GUIDES = {"ensemble": 20.0, "swag": 10.0, "mean-field": 10.0, "low-rank": 10.0}

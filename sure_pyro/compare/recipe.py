@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sure_pyro.compare.identity import Settings, identity
+from sure_pyro.identity import Settings, identity
 from sure_pyro.objectives import preset
 
 DEFAULT_OBJECTIVE = "elbo+pcc"

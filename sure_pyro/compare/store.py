@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from sure_pyro.backbones import Backbone
-from sure_pyro.compare.files import folder_replacing, write_text
-from sure_pyro.compare.identity import Settings, digest
 from sure_pyro.data import Batch
+from sure_pyro.files import folder_replacing, write_text
+from sure_pyro.identity import Settings, digest
 from sure_pyro.models import SURE
 from sure_pyro.models.saving import SMALL_BACKBONES
 

@@ -1,7 +1,6 @@
 """A fitted model on disk: ``config.json`` and ``weights.safetensors``, no pickle."""
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from sure_pyro.backbones import Backbone, MLPBackbone, TransformerBackbone
+from sure_pyro.files import replacing, write_text
 from sure_pyro.models.latents import LatentSpace
 from sure_pyro.models.weights import WEIGHT_POSTERIORS, WeightPosterior
 
@@ -26,9 +26,9 @@ def save(model: "SURE", path: str | Path) -> None:
     """Write a fitted model to a directory; see `SURE.save`."""
     path = Path(path)
     path.mkdir(parents=True, exist_ok=True)
-    _write(path / "weights.safetensors", lambda file: save_file(_tensors(model), file))
-    text = json.dumps(_config(model), indent=2)
-    _write(path / "config.json", lambda file: file.write_text(text))
+    with replacing(path / "weights.safetensors") as file:
+        save_file(_tensors(model), file)
+    write_text(path / "config.json", json.dumps(_config(model), indent=2))
 
 
 def load(model_class: type["SURE"], path: str | Path, backbone: Backbone | None) -> "SURE":
@@ -121,10 +121,3 @@ def _small_backbone(config: dict, path: Path) -> Backbone:
     options = dict(config["backbone_config"])
     shapes = {name: tuple(shape) for name, shape in options.pop("shapes").items()}
     return SMALL_BACKBONES[config["backbone"]](shapes, **options)
-
-
-def _write(path: Path, write) -> None:
-    """Write to a temporary name, then rename: a file is there whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
-    write(temporary)
-    os.replace(temporary, path)

@@ -11,11 +11,11 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from sure_pyro.compare.files import replacing, write_text
 from sure_pyro.compare.provenance import provenance
 from sure_pyro.compare.scorer import R2
 from sure_pyro.data import save_masks
 from sure_pyro.diagnostics import to_arviz
+from sure_pyro.files import replacing, write_text
 from sure_pyro.report import pictures, tables
 from sure_pyro.report.conclusions import conclude
 from sure_pyro.report.decode import fit_decoders

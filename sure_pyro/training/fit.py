@@ -14,9 +14,10 @@ from sure_pyro.models import SURE, Latents
 from sure_pyro.models.latents import check_odds, hide
 from sure_pyro.objectives import CorrelationELBO, preset
 from sure_pyro.objectives.presets import DEFAULT_WEIGHT, FAITHFUL, Handler, Unchanged
-from sure_pyro.training.checkpoint import read_progress
 from sure_pyro.training.history import History
 from sure_pyro.training.loop import Settings, run_phase
+from sure_pyro.training.origin import origin_of
+from sure_pyro.training.resume import checkpoint_path, open_record
 from sure_pyro.training.steps import (
     AmortisedStep,
     HeadStep,
@@ -99,9 +100,15 @@ def fit(
     epochs, batch_size, lr : optional
         For all phases, instead of the defaults of each.
     checkpoint : path, optional
-        A file that is written after every epoch, and from which `resume` goes on.
+        A file that is written after every epoch of a phase, and from which `resume` goes on. It
+        carries what the run is: data, objective, phases, settings, seed, model and backbone.
     resume : bool
-        Go on from `checkpoint` if it exists; the result equals that of an uninterrupted run.
+        Go on from `checkpoint` if it exists. The result equals that of an uninterrupted run, bit
+        for bit with one process on one machine; a finished run comes back as it was. With more
+        `epochs` each phase goes on to the new number, unless it ended for want of progress:
+        its learning rate follows the cosine of the new number from the epoch reached (so it rises
+        again), and later phases, which rested on the old weights, are done anew. A guide is not in
+        the checkpoint: it is fitted from its beginning, to the same numbers.
     progress_bar : bool
     fabric : Fabric, optional
         For other devices, precisions or several processes, launched; each process then takes its
@@ -117,23 +124,18 @@ def fit(
     ------
     ValueError
         If data and model do not fit together, no row has two modalities to learn from, or `hiding`
-        is not positive odds of modalities.
+        is not positive odds of modalities; if `checkpoint` can not be read, belongs to another run
+        (what differs is spelled out), or has done more epochs than are asked for.
     TrainingDiverged
         If the loss is not finite; the best weights so far are kept.
     """
     guide = weight_guide(guide) if isinstance(guide, str) else guide
-    unknown = [phase for phase in phases if phase not in PHASES]
-    if unknown or not (phases or guide):
-        raise ValueError(f"`phases` must name phases of {list(PHASES)}; got {tuple(phases)}.")
-    if not phases and not model.initialized:
-        raise ValueError("`phases=()` fits the guide alone, on a fitted model; this one is not.")
+    _check_phases(phases, guide, model)
+    path = checkpoint_path(checkpoint, resume)
     if validation is None:
         train, validation = train.split((0.8, 0.2), seed=seed)
     _check_alike(train, validation)
     check_odds(hiding or {}, train.modalities)
-    checkpoint = None if checkpoint is None else Path(checkpoint)
-    before = read_progress(checkpoint) if resume and checkpoint and checkpoint.exists() else None
-    history = before.history if before else History()
     fabric = fabric or Fabric(accelerator=train.available.device.type, devices=1)
     changes = _given(epochs=epochs, batch_size=batch_size, lr=lr, hiding=hiding)
     faithful = isinstance(objective, str) and objective.startswith(FAITHFUL)
@@ -142,21 +144,25 @@ def fit(
         model.weights = None  # a posterior of other weights than those to come
         phases = _in_halves(phases) if faithful else phases
         _check_separate(model, phases)
+        settings = {phase: replace(DEFAULTS[phase], **changes) for phase in phases}
+        record = None
+        if path is not None:
+            origin = origin_of(
+                model, train, validation, fabric, objective=objective, phases=phases, seed=seed,
+                parts=_objective(objective, weight), settings=settings, guide=guide,
+            )  # fmt: skip
+            record = open_record(path, origin, settings, resume)
+        history = History() if record is None else record.history
         latents, held_out = model.encode(train), _repeated(model.encode(validation))
         _check_trainable(latents)
         masks = hide(held_out, torch.Generator().manual_seed(seed), odds=hiding)
+        begun = 0 if record is None else len(record.phases)  # before the interruption
         try:
-            for phase in phases:
-                if before and before.phase != phase and phase in history.best:
-                    continue  # finished before the interruption
-                resumed, before = (
-                    (before, None) if before and before.phase == phase else (None, before)
-                )
-                step = PHASES[phase](model, *_objective(objective, weight))
-                settings = replace(DEFAULTS[phase], **changes)
+            for k, phase in list(enumerate(phases))[max(begun - 1, 0) :]:
                 run_phase(
-                    step, latents, held_out, masks, settings, fabric, history,
-                    checkpoint=checkpoint, resume=resumed, progress_bar=progress_bar,
+                    PHASES[phase](model, *_objective(objective, weight)), latents, held_out, masks,
+                    settings[phase], fabric, history,
+                    record=record, resume=k < begun, progress_bar=progress_bar,
                 )  # fmt: skip
             if guide is not None:
                 fit_guide(guide, Occasion(
@@ -167,6 +173,14 @@ def fit(
             history.interrupted = True
     model.eval()
     return history
+
+
+def _check_phases(phases: tuple[str, ...], guide: WeightGuide | None, model: SURE) -> None:
+    unknown = [phase for phase in phases if phase not in PHASES]
+    if unknown or not (phases or guide):
+        raise ValueError(f"`phases` must name phases of {list(PHASES)}; got {tuple(phases)}.")
+    if not phases and not model.initialized:
+        raise ValueError("`phases=()` fits the guide alone, on a fitted model; this one is not.")
 
 
 def _given(**changes) -> dict:

@@ -8,7 +8,6 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
@@ -19,6 +18,7 @@ from sure_pyro.models import Latents
 from sure_pyro.models.latents import Masks, hide
 from sure_pyro.training.checkpoint import (
     Progress,
+    Record,
     load_checkpoint,
     load_trained_state,
     save_checkpoint,
@@ -41,7 +41,9 @@ class Settings:
     Attributes
     ----------
     epochs : int
-        At most.
+        At most. A resumed phase may be given another number; what depends on it (the learning
+        rate, and the progress that a schedule of the objective sees) then follows the new one from
+        the epoch reached.
     lr : float
         Of AdamW, falling to zero over the epochs along a cosine.
     batch_size : int
@@ -66,6 +68,10 @@ class Settings:
         """Learning rate of an epoch: a function of its number, so that resuming needs no state."""
         return self.lr * 0.5 * (1 + math.cos(math.pi * epoch / self.epochs))
 
+    def over(self, progress: Progress) -> bool:
+        """Whether a phase has run out of epochs, or of patience."""
+        return progress.epoch >= self.epochs or progress.stale > self.patience
+
 
 def run_phase(
     step: Step,
@@ -76,8 +82,8 @@ def run_phase(
     fabric: Fabric,
     history: History,
     *,
-    checkpoint: Path | None = None,
-    resume: Progress | None = None,
+    record: Record | None = None,
+    resume: bool = False,
     progress_bar: bool = True,
 ) -> History:
     """Train one phase, and leave the weights of its best validation epoch in the model.
@@ -93,10 +99,10 @@ def run_phase(
         Device, precision and processes.
     history : History
         Is added to.
-    checkpoint : Path, optional
-        Written after every epoch.
-    resume : Progress, optional
-        Of that checkpoint, to go on from it.
+    record : Record, optional
+        Of the checkpoint that is written after every epoch.
+    resume : bool
+        Go on with the last phase of the record, from its checkpoint.
     progress_bar : bool
 
     Raises
@@ -113,39 +119,30 @@ def run_phase(
             foreach=True,  # the same numbers from one call for all parameters
         )
         wrapped, optimizer = fabric.setup(step, optimizer)
-        if resume is None or checkpoint is None:
-            progress = Progress(step.name, history=history)
-            progress.best_value = evaluate(wrapped, step, validation, validation_masks)["selection"]
-            best = trained_state(step)
+        if record is not None and resume:
+            progress, best = record.phases[-1], load_checkpoint(record, step, optimizer)
         else:
-            progress, history = resume, resume.history
-            best = load_checkpoint(checkpoint, step, optimizer)
-        history.best.setdefault(step.name, -1)
-        # A phase that had ended by patience is over, whatever epochs it had left.
-        epochs = range(progress.epoch, progress.epoch if progress.finished else settings.epochs)
+            start = evaluate(wrapped, step, validation, validation_masks)
+            progress, best = Progress(step.name, start["selection"]), trained_state(step)
+            if record is not None:
+                record.begin(progress)
+        history.best[step.name] = progress.best_epoch
         shown = progress_bar and fabric.is_global_zero
-        bar = tqdm(epochs, desc=step.name, disable=not shown, initial=progress.epoch)
+        bar = tqdm(total=settings.epochs, desc=step.name, disable=not shown, initial=progress.epoch)
         try:
-            for epoch in bar:
+            while not settings.over(progress):
+                epoch = progress.epoch
                 step.elbo.progress = epoch / settings.epochs
                 means = _one_epoch(wrapped, step, train, optimizer, settings, epoch, fabric)
                 step.epoch_finished()
                 measured = evaluate(wrapped, step, validation, validation_masks)
                 history.records.append(_record(step, epoch, settings, means, measured))
-                if measured["selection"] < progress.best_value:
-                    progress.best_value, progress.stale = measured["selection"], 0
+                if progress.take(measured["selection"]):
                     history.best[step.name], best = epoch, trained_state(step)
-                else:
-                    progress.stale += 1
-                progress.epoch = epoch + 1
-                progress.finished = (
-                    progress.stale > settings.patience or epoch + 1 == settings.epochs
-                )
                 bar.set_postfix(_postfix(measured))
-                if checkpoint is not None and fabric.is_global_zero:
-                    save_checkpoint(checkpoint, progress, step, best, optimizer)
-                if progress.finished:
-                    break
+                bar.update()
+                if record is not None and fabric.is_global_zero:
+                    save_checkpoint(record, step, best, optimizer)
         finally:  # also when interrupted or diverged: never lose what is fitted
             bar.close()
             load_trained_state(step, best)

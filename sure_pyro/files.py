@@ -1,12 +1,21 @@
-"""Files that appear whole or not at all: written under a temporary name, then renamed."""
+"""Files that appear whole or not at all: written under a temporary name, then renamed.
+
+Everything that the library writes goes through here. A temporary name lies in the folder of the
+file and is drawn anew for every writing, so that no two files, threads or processes ever share
+one, whatever their names have in common; one that a crash left behind is never read.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+KEPT = 40
+"""Characters of the file's name in that of the temporary one: a file system allows 255 bytes."""
 
 
 @contextmanager
@@ -16,7 +25,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     The suffix stays, since writers look at it. After an error the old file is as it was.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    temporary = temporary_name(path)
     try:
         yield temporary
         os.replace(temporary, path)
@@ -38,8 +47,7 @@ def folder_replacing(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
+    temporary = temporary_name(path)
     temporary.mkdir()
     try:
         yield temporary
@@ -47,3 +55,8 @@ def folder_replacing(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def temporary_name(path: Path) -> Path:
+    """Name beside `path` that nobody else has, hidden, with its suffix."""
+    return path.with_name(f".{path.stem[:KEPT]}.{uuid.uuid4().hex}.tmp{path.suffix}")

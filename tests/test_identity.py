@@ -3,9 +3,11 @@ import functools
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sure_pyro.compare.identity import digest, identity
 from sure_pyro.data import from_arrays
+from sure_pyro.identity import digest, identity, of_array, of_tensor
 
 
 def plain(x, share=0.5):
@@ -43,6 +45,10 @@ def same(a, b):
         (plain, plain),
         (functools.partial(plain, share=1), functools.partial(plain, share=1)),
         (closing_over(1), closing_over(1)),
+        (torch.ones(2, dtype=torch.bfloat16), torch.ones(2, dtype=torch.bfloat16)),
+        (torch.ones(3, 2).T, torch.ones(2, 3)),  # however they lie in memory
+        (np.array(["a", None]), np.array(["a", None])),
+        (lambda x: x + 1, lambda x: x + 1),
     ],
 )
 def test_equal_settings_are_the_same(a, b):
@@ -61,8 +67,29 @@ def test_equal_settings_are_the_same(a, b):
         (plain, other),
         (functools.partial(plain, share=1), functools.partial(plain, share=2)),
         (closing_over(1), closing_over(2)),
+        (torch.ones(2, dtype=torch.bfloat16), torch.ones(2, dtype=torch.float16)),
+        (torch.zeros(0, 2), torch.zeros(2, 0)),
+        (np.array(["a", None]), np.array(["b", None])),
+        (lambda x: x + 1, lambda x: x + 2),
+        (lambda x: [y for y in x if y > 1], lambda x: [y for y in x if y > 2]),
         (torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)),
     ],
 )
 def test_whatever_differs_is_another(a, b):
     assert not same(a, b)
+
+
+@given(
+    st.integers(0, 11), st.sampled_from([torch.float32, torch.bool, torch.int64, torch.bfloat16])
+)
+def test_one_entry_makes_another_digest(entry, dtype):
+    x = torch.zeros(3, 4).to(dtype)
+    y = x.clone()
+    y.view(-1)[entry] = 1
+    assert of_tensor(x) != of_tensor(y)
+    assert of_tensor(x) == of_tensor(x.clone())
+
+
+def test_a_tensor_and_its_array_are_the_same():
+    x = torch.arange(6.0).reshape(2, 3)
+    assert of_tensor(x) == of_array(x.numpy())
