@@ -19,16 +19,33 @@ KEPT = 40
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def replacing(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
     """Give a temporary path beside `path`; what is written there becomes `path` at the end.
 
     The suffix stays, since writers look at it. After an error the old file is as it was.
+
+    Parameters
+    ----------
+    path : path
+    durable : bool
+        Wait until it is on the disk, so that not even a failure of the machine takes it back.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder does not exist.
     """
     path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} into.")
     temporary = temporary_name(path)
     try:
         yield temporary
+        if durable:
+            sync(temporary)
         os.replace(temporary, path)
+        if durable:
+            sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -55,6 +72,15 @@ def folder_replacing(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def sync(path: Path) -> None:
+    """Have a file, or the names in a folder, put on the disk now."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def temporary_name(path: Path) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import sure_pyro
+from sure_pyro import files
 from sure_pyro.files import folder_replacing, replacing, write_text
 
 
@@ -96,3 +97,18 @@ def test_everything_that_the_library_writes_goes_through_one_place():
         if path != root / "files.py" and re.search(r"os\.replace|\.tmp\b", path.read_text())
     ]
     assert not others, f"use sure_pyro.files in {others}"
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_what_goes_to_the_disk_is_put_there_before_it_gets_its_name(tmp_path, monkeypatch, durable):
+    put = []
+    monkeypatch.setattr(files, "sync", put.append)
+    with replacing(tmp_path / "a.bin", durable=durable) as temporary:
+        temporary.write_bytes(b"x")
+    assert put == ([temporary, tmp_path] if durable else [])
+    files.sync(tmp_path / "a.bin")
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no folder .*absent to write a\.txt into"):
+        write_text(tmp_path / "absent" / "a.txt", "")

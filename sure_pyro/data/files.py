@@ -50,9 +50,6 @@ def write_arrays(path: str | Path, arrays: Mapping[str, Any]) -> None:
     FileNotFoundError
         If the folder does not exist.
     """
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} into.")
     with (
         replacing(path) as temporary,
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
