@@ -59,6 +59,8 @@ class MMML(Backbone):
     ((2, 512), ['T', 'A', 'M'])
     """
 
+    needs_stand_in = False  # an empty text and silence are inputs like any others
+
     def __init__(
         self,
         config: MMMLConfig | Mapping[str, Any],
