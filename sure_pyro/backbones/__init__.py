@@ -1,7 +1,9 @@
 """The seam to pretrained models: what SURE needs of one, and how to get it from any network."""
 
+from sure_pyro.backbones.check import check_backbone
+from sure_pyro.backbones.cut import Tap
 from sure_pyro.backbones.pretrain import pretrain
-from sure_pyro.backbones.seam import Backbone, Latent, Tokens, check_backbone
+from sure_pyro.backbones.seam import Backbone, Latent, Tokens
 from sure_pyro.backbones.small import MLPBackbone, TransformerBackbone
 from sure_pyro.backbones.wrap import WrappedBackbone
 
@@ -11,6 +13,7 @@ __all__ = [
     "Latent",
     "check_backbone",
     "WrappedBackbone",
+    "Tap",
     "MLPBackbone",
     "TransformerBackbone",
     "pretrain",

@@ -6,13 +6,13 @@ missing modalities; `sure_pyro.backbones.WrappedBackbone` writes it for an exist
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from sure_pyro.backbones.stand_in import from_tensors, stand_in, to_tensors
 from sure_pyro.data import Batch
 
 
@@ -44,6 +44,15 @@ class Backbone(nn.Module, ABC):
     ----------
     modalities : sequence of str
         The modality names, in the order of the columns of ``available``.
+    batch_size : int
+        Rows that `SURE` encodes in one call; a large data set never passes at once.
+
+    Attributes
+    ----------
+    stand_in : Batch or None
+        Two complete training rows. Where a modality is absent, `encode` is given the features of
+        one of them, so that it never meets an input that is not legal; what comes of it is not
+        used. They are saved with the model.
 
     Notes
     -----
@@ -51,10 +60,20 @@ class Backbone(nn.Module, ABC):
     `sure_pyro.backbones.check_backbone` verifies both on a batch.
     """
 
-    def __init__(self, modalities):
+    needs_stand_in = True
+    """False for a backbone to which zeros are as legal as any other input."""
+
+    def __init__(self, modalities, *, batch_size: int = 64):
         super().__init__()
         self.modalities = tuple(modalities)
+        self.batch_size = batch_size
+        self.stand_in: Batch | None = None
         self._frozen = False
+
+    def prepare(self, batch: Batch) -> None:
+        """Look at (training) rows before the first of them is encoded."""
+        if self.needs_stand_in:
+            self.stand_in = stand_in(batch)
 
     @abstractmethod
     def encode(self, batch: Batch) -> dict[str, Latent]:
@@ -76,6 +95,20 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def fuse(self, latents: Mapping[str, Latent]) -> Float[Tensor, "B H"]:
         """Representation h = omega(z), equation 4, from latents of the form that `encode` gives."""
+
+    def uncut(self, batch: Batch) -> Float[Tensor, "B H"] | None:
+        """Representation of complete rows as the model makes it without being cut, if it can tell.
+
+        `check_backbone` compares it with what `fuse` makes of what `encode` gives.
+        """
+        return None
+
+    def explain(self, rows: Batch, gap: float) -> str:
+        """Say why `fuse` of what `encode` gives is not what `uncut` gives, and what to do."""
+        return (
+            f"`fuse(encode(rows))` differs from `uncut(rows)` by up to {gap:.3g}: what is cut is not "
+            "the model."
+        )
 
     def readout(self, width: int) -> nn.Linear | None:
         """Last layer of the pretrained model, from h of the given width to its outputs, if known.
@@ -101,68 +134,23 @@ class Backbone(nn.Module, ABC):
 
         return WrappedBackbone(net, latents, **options)
 
+    def get_extra_state(self) -> dict[str, Tensor]:
+        """Rows that stand in, so that a loaded backbone can fuse at once."""
+        return to_tensors(self.stand_in)
 
-@torch.no_grad()
-def check_backbone(backbone: Backbone, batch: Batch) -> None:
-    """Verify on a few rows that a backbone can be used with missing modalities.
+    def set_extra_state(self, state: Mapping[str, Tensor]) -> None:
+        """Restore what `get_extra_state` gave."""
+        self.stand_in = from_tensors(state, self.modalities)
 
-    Parameters
-    ----------
-    backbone : Backbone
-    batch : Batch
-        As for `Backbone.encode`; two rows are enough.
-
-    Raises
-    ------
-    ValueError
-        If features and parameters differ in dtype, if `encode` gives other modalities than it
-        names, if the latent of one modality changes
-        with the features of another, or if a row of the fusion changes with another row.
-    """
-    _check_dtypes(backbone, batch.features)
-    latents = backbone.encode(batch)
-    if tuple(latents) != backbone.modalities:
-        raise ValueError(
-            f"`encode` must return the modalities {backbone.modalities} in this order; "
-            f"got {tuple(latents)}."
-        )
-    for moved in backbone.modalities:
-        features = {**batch.features, moved: batch.features[moved] + 1}
-        changed = backbone.encode(batch._with(features=features))
-        for name in backbone.modalities:
-            if name != moved and not torch.allclose(
-                values_of(changed[name]), values_of(latents[name])
-            ):
-                raise ValueError(
-                    f"The latent of {name!r} changes with the features of {moved!r}: the wrapped "
-                    "latents must be taken before the modalities meet. Name earlier submodules."
-                )
-    alone = {name: _rows(latent, slice(0, 1)) for name, latent in latents.items()}
-    together, single = backbone.fuse(latents)[:1], backbone.fuse(alone)
-    if not torch.allclose(together, single, rtol=1e-3, atol=1e-4):
-        raise ValueError(
-            "The first row of `fuse` changes with the rows beside it, so uncertainty can not be "
-            "propagated row by row. Call `backbone.freeze()` (batch-norm in training mode mixes "
-            "rows), or remove what mixes rows."
-        )
-
-
-def _check_dtypes(backbone: Backbone, features: Mapping[str, Tensor]) -> None:
-    of_parameters = {p.dtype for p in backbone.parameters() if p.is_floating_point()}
-    of_features = {x.dtype for x in features.values() if x.is_floating_point()}
-    if of_parameters and not of_features <= of_parameters:
-        raise ValueError(
-            f"The features are {of_features}, the backbone's parameters {of_parameters}. Convert "
-            "one of them: `sp.from_arrays(..., dtype=torch.float32)`, or `backbone.double()`."
-        )
+    def _apply(self, fn: Callable, recurse: bool = True) -> "Backbone":
+        """Move the rows that stand in along; their dtypes follow as those of buffers do."""
+        super()._apply(fn, recurse)
+        if self.stand_in is not None:
+            self.stand_in = self.stand_in._map(fn)
+        return self
 
 
 def values_of(latent: Latent) -> Tensor:
     """Give the numbers of a latent, without its padding mask."""
     return latent.values if isinstance(latent, Tokens) else latent
 
-
-def _rows(latent: Latent, rows) -> Latent:
-    if isinstance(latent, Tokens):
-        return Tokens(latent.values[rows], latent.exists[rows])
-    return latent[rows]

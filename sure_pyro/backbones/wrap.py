@@ -1,49 +1,62 @@
-"""Wrap any ``nn.Module`` as a backbone by naming the submodules whose outputs are the latents."""
+"""Make a backbone of any ``nn.Module`` by naming the submodules whose outputs are the latents."""
 
-import inspect
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import cast
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from sure_pyro.backbones.affine import as_affine
+from sure_pyro.backbones.compare import close, exchanged
+from sure_pyro.backbones.cut.call import Call, caller
+from sure_pyro.backbones.cut.cut import Cut
+from sure_pyro.backbones.cut.explain import explanation
+from sure_pyro.backbones.cut.plan import Plan
+from sure_pyro.backbones.cut.share import shared_copy
+from sure_pyro.backbones.cut.taps import Tap, as_taps, checked_path
 from sure_pyro.backbones.seam import Backbone, Latent, Tokens
-
-
-class _Reached(Exception):  # noqa: N818  (a signal that stops a forward pass, not an error)
-    pass
+from sure_pyro.backbones.stand_in import repeated
+from sure_pyro.data import Batch
 
 
 class WrappedBackbone(Backbone):
     """An existing network, cut at named submodules.
 
-    ``encode`` runs the network until the last named submodule has produced its output and stops
-    there. ``fuse`` runs it again with those submodules *bypassed*: they are not run, their output
-    is the given latent. What the network does between its input and a named submodule runs in
-    both, in `fuse` on zeros and without effect.
+    ``encode`` runs the network until the last named submodule has given its output. ``fuse`` runs
+    it again with those submodules answered by the given latents; what lies before them and has no
+    effect behind them is not run. The network itself is left alone: passes go through a copy of its
+    modules that shares its tensors, frozen and in evaluation mode, and nothing is hooked or
+    patched. Later changes of the modules (other layers, another device) do not reach the copy;
+    changes of weights in place do.
 
     Parameters
     ----------
     net : nn.Module
-        Its ``forward`` takes the modalities by keyword, as one dictionary, or through `call`.
-    latents : dict of str to str
-        Modality name to the name of its submodule, as in ``net.named_modules()``. The submodule's
-        output must be a tensor ``(B, D)`` or ``(B, L, D)``.
+        Its ``forward`` takes the modalities by keyword, the fields of modalities of several tensors
+        by keyword, one dictionary, or what `call` makes of a batch.
+    latents : dict of str to str or Tap
+        Modality name to the name of its submodule, as in ``net.named_modules()``. Its output is a
+        vector ``(B, D)``, a sequence ``(B, L, D)`` or a map ``(B, D, height, width)``; with `Tap`
+        also a part of a tuple, dictionary or dataclass, or one of several calls.
     representation : str, optional
-        Name of the submodule whose output is the fused representation; by default the output of
-        the network itself, flattened to ``(B, H)``.
+        Name of the submodule whose output is the fused representation; by default what enters
+        `readout`, or else the output of the network itself, flattened to ``(B, H)``.
     readout : str, optional
-        Name of the linear layer that follows the representation, for the head to start from. When
-        the representation is the network's output, the head starts from that output itself.
+        Name of the module that follows the representation, for the head to start from. Where it is
+        no affine map, it belongs to the fusion, and the representation is its output.
+    output : str, int, tuple of them, or callable, optional
+        Which tensor of the network's output (or of the representation's submodule) is meant, where
+        that is a tuple, dictionary or dataclass: a key, an index, or a function of it. By default
+        the only tensor, or ``"logits"``.
     call : callable, optional
-        ``call(net, features)``, for a network with a signature of its own.
+        ``call(net, batch)``, for a network with a signature of its own.
+    batch_size : int
+        Rows that pass through the network at a time.
 
     Raises
     ------
     ValueError
-        If a name is no submodule of `net` (the message lists those that are), or if the signature
-        does not fit the modalities and no `call` is given.
+        If a name is no submodule of `net`; the message lists those that are.
 
     Examples
     --------
@@ -65,144 +78,130 @@ class WrappedBackbone(Backbone):
     def __init__(
         self,
         net: nn.Module,
-        latents: Mapping[str, str],
+        latents: Mapping[str, str | Tap],
         *,
         representation: str | None = None,
         readout: str | None = None,
-        call: Callable[[nn.Module, Mapping[str, Tensor]], Tensor] | None = None,
+        output: Any = None,
+        call: Call | None = None,
+        batch_size: int = 64,
     ):
-        super().__init__(latents)
-        _check_submodules(net, [p for p in (*latents.values(), representation, readout) if p])
-        self.net = net
-        self.tapped = dict(latents)
-        self.representation = representation
-        self._readout = readout
-        self._call = call or _caller(net, self.modalities)
-        self._templates: dict[
-            str, Tensor
-        ] = {}  # one zero row per modality, to fuse without features
+        super().__init__(latents, batch_size=batch_size)
+        self.taps = as_taps(latents, net)
+        self.representation = representation and checked_path(net, representation)
+        self.readout_path = readout and checked_path(net, readout)
+        self.output, self.call = output, call
+        self.net = shared_copy(net, frozen=True)
+        self._cut: tuple[Cut, Plan] | None = None
+        self._readout: nn.Linear | None = None
 
-    def encode(self, batch) -> dict[str, Latent]:
-        """See `Backbone.encode`."""
-        features = batch.features
-        self._templates = {name: torch.zeros_like(x[:1]) for name, x in features.items()}
-        found: dict[str, Tensor] = {}
+    # -- the seam ---------------------------------------------------------------------------------
 
-        def tap(name):
-            def hook(module, args, output):
-                found[name] = output
-                if len(found) == len(self.tapped):
-                    raise _Reached  # the rest of the network is not needed
+    def prepare(self, batch: Batch) -> None:
+        """See `Backbone.prepare`."""
+        super().prepare(batch)
+        self._cut = None
 
-            return hook
+    def encode(self, batch: Batch | Mapping[str, Any], available: Tensor | None = None):
+        """See `Backbone.encode`; features by modality will do for a batch."""
+        batch = batch if isinstance(batch, Batch) else Batch(batch, available)
+        if self.stand_in is None:
+            self.prepare(batch)
+        found = self.cut[0].encode(batch)
+        return {name: self._latent(name, z, batch) for name, z in found.items()}
 
-        hooks = [
-            self.net.get_submodule(path).register_forward_hook(tap(name))
-            for name, path in self.tapped.items()
-        ]
-        try:
-            self._call(self.net, features)
-        except _Reached:
-            pass
-        finally:
-            for handle in hooks:
-                handle.remove()
-        return {name: _as_latent(name, self.tapped[name], found) for name in self.modalities}
-
-    def fuse(self, latents) -> Tensor:
+    def fuse(self, latents: Mapping[str, Latent]) -> Tensor:
         """See `Backbone.fuse`. Differentiable in the latents."""
-        if not self._templates:
-            raise ValueError("`fuse` needs the feature shapes: call `encode` on a batch first.")
-        given = {
-            self.tapped[name]: z.values if isinstance(z, Tokens) else z
-            for name, z in latents.items()
-        }
-        num_rows = next(iter(given.values())).shape[0]
-        zeros = {k: x.expand(num_rows, *x.shape[1:]) for k, x in self._templates.items()}
-        with _bypassed(self.net, given):
-            if self.representation is None:
-                return self._call(self.net, zeros).flatten(1)
-            return self._tap(self.representation, zeros)
+        if self.stand_in is None:
+            raise ValueError(
+                "`fuse` needs to know what the network's inputs look like: call `encode` on a "
+                "batch first."
+            )
+        cut, plan = self.cut
+        z = {n: x.values if isinstance(x, Tokens) else x for n, x in latents.items()}
+        exists = {n: x.exists for n, x in latents.items() if isinstance(x, Tokens)}
+        rows = next(iter(z.values())).shape[0]
+        return cut.fuse(z, repeated(self.stand_in, rows, exists, plan.copied), plan)
+
+    def uncut(self, batch: Batch) -> Tensor:
+        """See `Backbone.uncut`."""
+        return self.cut[0].whole(batch)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """What the network says, ``(B, C)``."""
+        return self.cut[0].says(batch)
+
+    def explain(self, rows: Batch, gap: float) -> str:
+        """See `Backbone.explain`."""
+        return explanation(*self.cut, rows, gap, exchanged, close)
 
     def readout(self, width: int) -> nn.Linear | None:
         """See `Backbone.readout`."""
-        if self._readout is not None:
-            return cast(nn.Linear, self.net.get_submodule(self._readout))
-        if self.representation is not None:
+        if self._ends_at_readout():
+            self.cut  # noqa: B018  (finds out whether the readout is affine)
+            if self._readout is not None:
+                return self._readout
+        elif self.representation is not None:
             return None
         identity = nn.Linear(width, width)
         nn.init.eye_(identity.weight)
         nn.init.zeros_(identity.bias)
         return identity
 
-    def _tap(self, path: str, features) -> Tensor:
-        found = []
+    # -- how it is cut ----------------------------------------------------------------------------
 
-        def hook(module, args, output):
-            found.append(output)
-            raise _Reached
+    @property
+    def cut(self) -> tuple[Cut, Plan]:
+        """The cut and its plan, made from the rows that stand in when they are first needed."""
+        if self._cut is None:
+            assert self.stand_in is not None
+            self._cut = self._made(self.stand_in)
+        return self._cut
 
-        handle = self.net.get_submodule(path).register_forward_hook(hook)
-        try:
-            self._call(self.net, features)
-        except _Reached:
-            pass
-        finally:
-            handle.remove()
-        if not found:
-            raise ValueError(f"The submodule {path!r} was not run by the network.")
-        return found[0].flatten(1)
+    @torch.no_grad()
+    def _made(self, stand: Batch) -> tuple[Cut, Plan]:
+        call = self.call or caller(self.net, stand)
+        cut = Cut(self.net, self.taps, call, self.output, *self._end())
+        if self._ends_at_readout():
+            inner = cut.net.get_submodule(str(self.readout_path))
+            self._readout = as_affine(inner, cut.whole(stand))
+            if self._readout is None:  # the readout belongs to the fusion
+                cut = Cut(self.net, self.taps, call, None, self.readout_path)
+        plan = cut.plan(stand)
+        return cut.prepared(plan), plan
 
-    def get_extra_state(self) -> dict[str, Tensor]:
-        """Feature shapes seen by `encode`, so that a loaded backbone can fuse at once."""
-        return dict(self._templates)
+    def _ends_at_readout(self) -> bool:
+        return self.readout_path is not None
+
+    def _end(self) -> tuple[str | None, bool]:
+        if self.representation is not None:
+            return self.representation, False
+        return self.readout_path, self.readout_path is not None
+
+    def _latent(self, name: str, z: Tensor, batch: Batch) -> Latent:
+        """Latent with its padding mask, where its tokens are those of a padded input."""
+        exists = self.taps[name].exists
+        if z.ndim == 2 or (exists is None and name not in batch.padding):
+            return z
+        mask = batch.padding[name] if exists is None else exists(batch)
+        if mask.dtype != torch.bool or mask.shape != z.shape[:2]:
+            raise ValueError(
+                f"The latent of {name!r} has {z.shape[1]} tokens, its padding mask speaks of "
+                f"{tuple(mask.shape)[1:]}. Say which tokens of the latent exist: "
+                f"`Tap({self.taps[name].module!r}, exists=lambda batch: ...)`, bool (B, L)."
+            )
+        return Tokens(z, mask)
 
     def set_extra_state(self, state: Mapping[str, Tensor]) -> None:
-        """Restore what `get_extra_state` gave."""
-        self._templates = dict(state)
+        """See `Backbone.set_extra_state`."""
+        super().set_extra_state(state)
+        self._cut = None
 
+    def _apply(self, fn: Callable, recurse: bool = True) -> "WrappedBackbone":
+        super()._apply(fn, recurse)
+        self._cut = None
+        return self
 
-@contextmanager
-def _bypassed(net: nn.Module, outputs: Mapping[str, Tensor]) -> Iterator[None]:
-    """Let the named submodules return the given outputs instead of running."""
-    modules = {path: net.get_submodule(path) for path in outputs}
-    for path, module in modules.items():
-        module.forward = lambda *args, _output=outputs[path], **kwargs: _output  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        for module in modules.values():
-            del module.forward  # uncovers the method of its class
-
-
-def _as_latent(name: str, path: str, found: Mapping[str, Tensor]) -> Tensor:
-    if name not in found:
-        raise ValueError(f"The submodule {path!r} of modality {name!r} was not run by the network.")
-    z = found[name]
-    if not isinstance(z, Tensor) or z.ndim not in (2, 3):
-        came = tuple(z.shape) if isinstance(z, Tensor) else type(z).__name__
-        raise ValueError(
-            f"The latent of {name!r} (submodule {path!r}) must be a tensor (B, D) or (B, L, D); "
-            f"got {came}. Name a submodule with such an output."
-        )
-    return z
-
-
-def _check_submodules(net: nn.Module, paths) -> None:
-    names = [name for name, _ in net.named_modules() if name]
-    for path in paths:
-        if path not in names:
-            raise ValueError(f"{path!r} is no submodule of {type(net).__name__}; it has {names}.")
-
-
-def _caller(net: nn.Module, modalities) -> Callable:
-    parameters = inspect.signature(net.forward).parameters
-    if set(modalities) <= set(parameters):
-        return lambda net, features: net(**{name: features[name] for name in modalities})
-    required = [p for p in parameters.values() if p.default is p.empty and p.kind < 2]
-    if len(required) == 1:
-        return lambda net, features: net(dict(features))
-    raise ValueError(
-        f"`forward` of {type(net).__name__} takes {list(parameters)}, not the modalities "
-        f"{list(modalities)}. Pass `call=lambda net, features: net(...)`."
-    )
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the cut, which is made again when it is needed."""
+        return {**self.__dict__, "_cut": None}

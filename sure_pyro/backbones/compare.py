@@ -1,0 +1,25 @@
+"""Equal up to rounding, and rows with other features: what the proofs of a backbone are made of."""
+
+import torch
+from torch import Tensor
+
+from sure_pyro.backbones.stand_in import each_field
+from sure_pyro.data import Batch
+
+TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-5, torch.float16: 2e-2, torch.bfloat16: 5e-2}
+
+
+def close(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors are equal up to rounding, in the precision that they have."""
+    if not (a.is_floating_point() and b.is_floating_point()):
+        return torch.equal(a, b)
+    tolerance = max(TOLERANCE[a.dtype], TOLERANCE[b.dtype])
+    a, b = a.double(), b.double()
+    return bool(((a - b).abs() <= tolerance * (1 + b.abs().max())).all())
+
+
+def exchanged(rows: Batch, name: str) -> Batch:
+    """Rows whose features (and padding) of one modality are those of the row before."""
+    roll = each_field(lambda x: x.roll(1, 0), rows.features[name])
+    padding = {n: e.roll(1, 0) if n == name else e for n, e in rows.padding.items()}
+    return rows._with(features={**rows.features, name: roll}, padding=padding)

@@ -1,0 +1,183 @@
+"""Rows that stand in where a network needs an input and there is none.
+
+Zeros are no legal input for many networks: a sequence of no tokens, a mask that is false
+throughout, a token number that does not exist. Where a modality is absent, the encoder is given
+that of a training row instead, and what it makes of it is thrown away.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from sure_pyro.data import Batch
+from sure_pyro.data.masks import blank
+
+Features = Tensor | Mapping[str, Tensor]
+
+
+def each_field(fn, *features: Features):
+    """Apply a function to a modality's tensor, or to each of its tensors."""
+    first = features[0]
+    if isinstance(first, Tensor):
+        return fn(*features)
+    return {field: fn(*(x[field] for x in features)) for field in first}  # type: ignore[call-overload]
+
+
+def stand_in(batch: Batch) -> Batch:
+    """Two rows in which every modality is recorded, and every token exists.
+
+    Padding is filled with the first token of its own row. A modality that no row has stays zero.
+
+    Parameters
+    ----------
+    batch : Batch
+        (Training) rows.
+
+    Returns
+    -------
+    Batch
+        Without targets.
+    """
+    rows = complete_rows(batch, 2)
+    features = dict(rows.features)
+    for name, exists in rows.padding.items():
+        features[name] = each_field(lambda x, e=exists: _without_gaps(x, e), features[name])
+    padding = {name: torch.ones_like(exists) for name, exists in rows.padding.items()}
+    return rows._with(features=features, padding=padding)
+
+
+def complete_rows(batch: Batch, num_rows: int) -> Batch:
+    """Rows in which every modality is recorded, put together from different rows where none has all.
+
+    Parameters
+    ----------
+    batch : Batch
+    num_rows : int
+        How many. The longest and most completely recorded rows of each modality come first; rows
+        occur again where there are not so many.
+
+    Returns
+    -------
+    Batch
+        Without targets; a modality that no row has is zero.
+    """
+    features, padding = {}, {}
+    for i, name in enumerate(batch.modalities):
+        rows = _best_rows(batch, i, num_rows)
+        features[name] = each_field(lambda x, rows=rows: x[rows].clone(), batch.features[name])
+        if name in batch.padding:
+            padding[name] = batch.padding[name][rows]
+    rows = torch.zeros(num_rows, dtype=torch.int64)
+    return batch[rows]._with(
+        features=features, padding=padding, available=torch.ones_like(batch.available[rows]),
+        recorded={}, target=None, task=None, class_names=None, group=None, test=None,
+    )  # fmt: skip
+
+
+def _best_rows(batch: Batch, i: int, num_rows: int) -> Tensor:
+    """Rows that have modality i."""
+    name = batch.modalities[i]
+    score = batch.available[:, i].double()
+    for masks in (batch.padding, batch.recorded):
+        if name in masks:
+            score = score + batch.available[:, i] * masks[name].flatten(1).double().mean(1)
+    best = score.argsort(descending=True, stable=True)[:num_rows]
+    best = best[score[best] > 0] if bool((score > 0).any()) else best[:1]
+    return best[torch.arange(num_rows) % len(best)]
+
+
+def _without_gaps(x: Tensor, exists: Tensor) -> Tensor:
+    """Padding replaced by the first token that exists, in a tensor that has an axis of tokens."""
+    if not has_tokens(x, exists):
+        return x
+    first = exists.int().argmax(1)  # (2,)
+    token = x[torch.arange(len(x)), first].unsqueeze(1)
+    return torch.where(exists.reshape(*exists.shape, *[1] * (x.ndim - 2)), x, token)
+
+
+def has_tokens(x: Tensor, exists: Tensor) -> bool:
+    """Whether a tensor has the axis of tokens that a padding mask ``(B, L)`` speaks of."""
+    return x.ndim >= 2 and x.shape[1] == exists.shape[1]
+
+
+def with_stand_ins(batch: Batch, stand: Batch) -> Batch:
+    """Batch in which the features of absent modalities are those of a row that stands in.
+
+    Parameters
+    ----------
+    batch : Batch
+    stand : Batch
+        What `stand_in` gave, of the same shapes.
+    """
+    features = dict(batch.features)
+    for i, name in enumerate(batch.modalities):
+        absent = ~batch.available[:, i]
+        if not bool(absent.any()):
+            continue
+
+        def filled(x: Tensor, s: Tensor, absent: Tensor = absent) -> Tensor:
+            return torch.where(absent.reshape(-1, *[1] * (x.ndim - 1)), s[:1].to(x), x)
+
+        features[name] = each_field(filled, batch.features[name], stand.features[name])
+    return batch._with(features=features)
+
+
+def repeated(stand: Batch, num_rows: int, exists: Mapping[str, Tensor], copied: bool) -> Batch:
+    """As many rows as needed, all like the first that stands in, padded as `exists` says.
+
+    Parameters
+    ----------
+    stand : Batch
+    num_rows : int
+        B.
+    exists : mapping of str to bool Tensor, shapes ``(B, L_i)``
+        Tokens of some modalities; a mask of another length than the features' is passed over.
+    copied : bool
+        Tensors of their own instead of views of one row, for a network that changes its inputs.
+    """
+
+    def rows(x: Tensor) -> Tensor:
+        x = x[:1].expand(num_rows, *x.shape[1:])
+        return x.clone() if copied else x
+
+    features = {name: each_field(rows, x) for name, x in stand.features.items()}
+    padding = {name: e[:1].expand(num_rows, -1) for name, e in stand.padding.items()}
+    for name in stand.padding:
+        if name in exists and exists[name].shape[1] == padding[name].shape[1]:
+            padding[name] = exists[name]
+            some = torch.ones(num_rows, 1, dtype=torch.bool, device=exists[name].device)
+            features[name] = blank({name: features[name]}, some, {name: exists[name]}, {})[name]
+    available = stand.available[:1].expand(num_rows, -1)
+    return stand._with(features=features, available=available, padding=padding)
+
+
+def to_tensors(stand: Batch | None) -> dict[str, Tensor]:
+    """Named tensors of rows that stand in, for a file."""
+    if stand is None:
+        return {}
+    named = {f"padding/{name}": exists for name, exists in stand.padding.items()}
+    for name, x in stand.features.items():
+        fields = {f"/{field}": value for field, value in x.items()} if is_mapping(x) else {"": x}
+        named |= {f"features/{name}{field}": value for field, value in fields.items()}
+    return named
+
+
+def from_tensors(named: Mapping[str, Tensor], modalities: tuple[str, ...]) -> Batch | None:
+    """Rows that `to_tensors` wrote."""
+    if not named:
+        return None
+    features: dict = {name: named.get(f"features/{name}", {}) for name in modalities}
+    padding = {}
+    for key, x in named.items():
+        kind, name, *field = key.split("/")
+        if kind == "padding":
+            padding[name] = x
+        elif field:
+            features[name][field[0]] = x
+    return Batch(features, padding=padding)
+
+
+def is_mapping(x: Features) -> bool:
+    """Whether a modality consists of several tensors."""
+    return isinstance(x, Mapping)
