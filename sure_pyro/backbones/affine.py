@@ -10,7 +10,7 @@ TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.float16: 3e-2, torc
 def as_affine(module: nn.Module, h: Tensor) -> nn.Linear | None:
     """Linear layer that says what a module says, or None if none does.
 
-    Found by its values at zero and at the unit vectors, and tried at `h`: so any module will do that
+    Found by its values at zero and at the unit vectors, and tried at `h`: any module will do that
     is affine, with or without bias, adapted, weight-normed, quantised, or several in a row.
 
     Parameters

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from sure_pyro.backbones.stand_in import from_tensors, stand_in, to_tensors
+from sure_pyro.backbones.stand_in import stand_in
 from sure_pyro.data import Batch
 
 
@@ -106,8 +106,8 @@ class Backbone(nn.Module, ABC):
     def explain(self, rows: Batch, gap: float) -> str:
         """Say why `fuse` of what `encode` gives is not what `uncut` gives, and what to do."""
         return (
-            f"`fuse(encode(rows))` differs from `uncut(rows)` by up to {gap:.3g}: what is cut is not "
-            "the model."
+            f"`fuse(encode(rows))` differs from `uncut(rows)` by up to {gap:.3g}: what is cut is "
+            "not the model."
         )
 
     def readout(self, width: int) -> nn.Linear | None:
@@ -134,14 +134,6 @@ class Backbone(nn.Module, ABC):
 
         return WrappedBackbone(net, latents, **options)
 
-    def get_extra_state(self) -> dict[str, Tensor]:
-        """Rows that stand in, so that a loaded backbone can fuse at once."""
-        return to_tensors(self.stand_in)
-
-    def set_extra_state(self, state: Mapping[str, Tensor]) -> None:
-        """Restore what `get_extra_state` gave."""
-        self.stand_in = from_tensors(state, self.modalities)
-
     def _apply(self, fn: Callable, recurse: bool = True) -> "Backbone":
         """Move the rows that stand in along; their dtypes follow as those of buffers do."""
         super()._apply(fn, recurse)
@@ -153,4 +145,3 @@ class Backbone(nn.Module, ABC):
 def values_of(latent: Latent) -> Tensor:
     """Give the numbers of a latent, without its padding mask."""
     return latent.values if isinstance(latent, Tokens) else latent
-

@@ -36,6 +36,8 @@ class SmallBackbone(Backbone):
         H, the width of the representation.
     """
 
+    needs_stand_in = False
+
     target_mean: Tensor
     target_scale: Tensor
 

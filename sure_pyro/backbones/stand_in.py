@@ -48,7 +48,7 @@ def stand_in(batch: Batch) -> Batch:
 
 
 def complete_rows(batch: Batch, num_rows: int) -> Batch:
-    """Rows in which every modality is recorded, put together from different rows where none has all.
+    """Rows in which every modality is recorded, put together where none has them all.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Make a backbone of any ``nn.Module`` by naming the submodules whose outputs are the latents."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,11 +12,20 @@ from sure_pyro.backbones.cut.call import Call, caller
 from sure_pyro.backbones.cut.cut import Cut
 from sure_pyro.backbones.cut.explain import explanation
 from sure_pyro.backbones.cut.plan import Plan
+from sure_pyro.backbones.cut.quantised import dequantised
 from sure_pyro.backbones.cut.share import shared_copy
 from sure_pyro.backbones.cut.taps import Tap, as_taps, checked_path
 from sure_pyro.backbones.seam import Backbone, Latent, Tokens
 from sure_pyro.backbones.stand_in import repeated
 from sure_pyro.data import Batch
+
+
+class Ready(NamedTuple):
+    """A cut that is ready for use."""
+
+    cut: Cut
+    plan: Plan
+    readout: nn.Linear | None
 
 
 class WrappedBackbone(Backbone):
@@ -91,23 +100,22 @@ class WrappedBackbone(Backbone):
         self.representation = representation and checked_path(net, representation)
         self.readout_path = readout and checked_path(net, readout)
         self.output, self.call = output, call
-        self.net = shared_copy(net, frozen=True)
-        self._cut: tuple[Cut, Plan] | None = None
-        self._readout: nn.Linear | None = None
+        self.net = dequantised(shared_copy(net, frozen=True))
+        self._ready: Ready | None = None
 
     # -- the seam ---------------------------------------------------------------------------------
 
     def prepare(self, batch: Batch) -> None:
         """See `Backbone.prepare`."""
         super().prepare(batch)
-        self._cut = None
+        self._ready = None
 
     def encode(self, batch: Batch | Mapping[str, Any], available: Tensor | None = None):
         """See `Backbone.encode`; features by modality will do for a batch."""
         batch = batch if isinstance(batch, Batch) else Batch(batch, available)
         if self.stand_in is None:
             self.prepare(batch)
-        found = self.cut[0].encode(batch)
+        found = self.ready.cut.encode(batch)
         return {name: self._latent(name, z, batch) for name, z in found.items()}
 
     def fuse(self, latents: Mapping[str, Latent]) -> Tensor:
@@ -117,7 +125,7 @@ class WrappedBackbone(Backbone):
                 "`fuse` needs to know what the network's inputs look like: call `encode` on a "
                 "batch first."
             )
-        cut, plan = self.cut
+        cut, plan, _ = self.ready
         z = {n: x.values if isinstance(x, Tokens) else x for n, x in latents.items()}
         exists = {n: x.exists for n, x in latents.items() if isinstance(x, Tokens)}
         rows = next(iter(z.values())).shape[0]
@@ -125,23 +133,21 @@ class WrappedBackbone(Backbone):
 
     def uncut(self, batch: Batch) -> Tensor:
         """See `Backbone.uncut`."""
-        return self.cut[0].whole(batch)
+        return self.ready.cut.whole(batch)
 
     def forward(self, batch: Batch) -> Tensor:
         """What the network says, ``(B, C)``."""
-        return self.cut[0].says(batch)
+        return self.ready.cut.says(batch)
 
     def explain(self, rows: Batch, gap: float) -> str:
         """See `Backbone.explain`."""
-        return explanation(*self.cut, rows, gap, exchanged, close)
+        return explanation(self.ready.cut, rows, gap, exchanged, close)
 
     def readout(self, width: int) -> nn.Linear | None:
         """See `Backbone.readout`."""
-        if self._ends_at_readout():
-            self.cut  # noqa: B018  (finds out whether the readout is affine)
-            if self._readout is not None:
-                return self._readout
-        elif self.representation is not None:
+        if self.readout_path is not None and self.ready.readout is not None:
+            return self.ready.readout
+        if self.readout_path is None and self.representation is not None:
             return None
         identity = nn.Linear(width, width)
         nn.init.eye_(identity.weight)
@@ -151,27 +157,26 @@ class WrappedBackbone(Backbone):
     # -- how it is cut ----------------------------------------------------------------------------
 
     @property
-    def cut(self) -> tuple[Cut, Plan]:
-        """The cut and its plan, made from the rows that stand in when they are first needed."""
-        if self._cut is None:
+    def ready(self) -> "Ready":
+        """The cut and what goes with it, made from the rows that stand in when first needed."""
+        ready = self._ready  # once: another thread may come between
+        if ready is None:
             assert self.stand_in is not None
-            self._cut = self._made(self.stand_in)
-        return self._cut
+            self._ready = ready = self._made(self.stand_in)
+        return ready
 
     @torch.no_grad()
-    def _made(self, stand: Batch) -> tuple[Cut, Plan]:
-        call = self.call or caller(self.net, stand)
-        cut = Cut(self.net, self.taps, call, self.output, *self._end())
-        if self._ends_at_readout():
-            inner = cut.net.get_submodule(str(self.readout_path))
-            self._readout = as_affine(inner, cut.whole(stand))
-            if self._readout is None:  # the readout belongs to the fusion
-                cut = Cut(self.net, self.taps, call, None, self.readout_path)
-        plan = cut.plan(stand)
-        return cut.prepared(plan), plan
-
-    def _ends_at_readout(self) -> bool:
-        return self.readout_path is not None
+    def _made(self, stand: Batch) -> "Ready":
+        with torch.autocast(stand.available.device.type, enabled=False):
+            call = self.call or caller(self.net, stand)
+            cut = Cut(self.net, self.taps, call, self.output, *self._end())
+            readout = None
+            if self.readout_path is not None:
+                readout = as_affine(cut.net.get_submodule(self.readout_path), cut.whole(stand))
+                if readout is None:  # it belongs to the fusion
+                    cut = Cut(self.net, self.taps, call, None, self.readout_path)
+            plan = cut.plan(stand)
+            return Ready(cut.prepared(plan), plan, readout)
 
     def _end(self) -> tuple[str | None, bool]:
         if self.representation is not None:
@@ -192,16 +197,11 @@ class WrappedBackbone(Backbone):
             )
         return Tokens(z, mask)
 
-    def set_extra_state(self, state: Mapping[str, Tensor]) -> None:
-        """See `Backbone.set_extra_state`."""
-        super().set_extra_state(state)
-        self._cut = None
-
     def _apply(self, fn: Callable, recurse: bool = True) -> "WrappedBackbone":
         super()._apply(fn, recurse)
-        self._cut = None
+        self._ready = None
         return self
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the cut, which is made again when it is needed."""
-        return {**self.__dict__, "_cut": None}
+        return {**self.__dict__, "_ready": None}

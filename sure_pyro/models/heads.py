@@ -17,6 +17,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from sure_pyro.data.standardize import masked_moments
+
 VARIANCE_FLOOR = 1e-4
 """Smallest variance of a head, on the scale of standardised targets or logits."""
 
@@ -105,9 +107,9 @@ class GaussianHead(Head):
     def start_from(self, readout, target) -> None:
         """See `Head.start_from`. A readout in the units of the target is rescaled."""
         y = target.reshape(len(target), -1)
-        scale = y.std(0, correction=0)
-        self.target_mean.copy_(y.mean(0))
-        self.target_scale.copy_(torch.where(scale > 1e-12, scale, torch.ones_like(scale)))
+        mean, scale = masked_moments(y, torch.ones_like(y).bool())
+        self.target_mean.copy_(mean)
+        self.target_scale.copy_(scale)
         if readout is not None and readout.weight.shape == self.mean.weight.shape:
             self.mean.weight.copy_(readout.weight / self.target_scale.unsqueeze(-1))
             self.mean.bias.copy_((readout.bias - self.target_mean) / self.target_scale)

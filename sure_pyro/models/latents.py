@@ -9,14 +9,22 @@ the mean would give.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from sure_pyro.backbones.seam import Backbone, Latent, Tokens, values_of
+from sure_pyro.backbones.stand_in import (
+    complete_rows,
+    each_field,
+    has_tokens,
+    with_stand_ins,
+)
 from sure_pyro.data import Batch
+from sure_pyro.data.standardize import masked_moments
 
 Masks = dict[str, Tensor]
 
@@ -28,7 +36,7 @@ class Latents:
     Attributes
     ----------
     values : dict of Tensor, shapes ``(B, L_i, D_i)``
-        Zero wherever nothing was recorded.
+        Zero wherever nothing was recorded; in padding, what the backbone makes of padding.
     available : dict of bool Tensor, shapes ``(B, L_i)``
         True where a token exists and was recorded.
     padding : dict of bool Tensor, shapes ``(B, L_i)``
@@ -56,6 +64,23 @@ class Latents:
 
         target = None if self.target is None else self.target[rows]
         return Latents(pick(self.values), pick(self.available), pick(self.padding), target)
+
+    @staticmethod
+    def cat(parts: Sequence["Latents"]) -> "Latents":
+        """Rows of several, one after the other."""
+
+        def each(tensors: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+            return {name: torch.cat([t[name] for t in tensors]) for name in tensors[0]}
+
+        if len(parts) == 1:
+            return parts[0]
+        targets = [p.target for p in parts]
+        return Latents(
+            each([p.values for p in parts]),
+            each([p.available for p in parts]),
+            each([p.padding for p in parts]),
+            None if targets[0] is None else torch.cat(cast(list[Tensor], targets)),
+        )
 
     def exists(self, visible: Masks) -> Masks:
         """Tokens that the fusion attends to, ``(B, L_i)``, for padded sequences.
@@ -85,8 +110,12 @@ class LatentSpace(nn.Module):
         ``(L_i, D_i)`` per modality, L = 1 for a vector.
     sequences : sequence of str
         The modalities whose latents are sequences (L may still be 1).
-    feature_shapes : dict of tuple
-        Feature shape of each modality, without the batch dimension.
+    feature_shapes : dict of tuple, or of dict of tuple
+        Feature shape of each modality (of each of its tensors), without the batch dimension.
+    dtypes : dict of torch.dtype, optional
+        In which the backbone gives, and takes, each latent; that of the space by default.
+    padded : mapping of str to int, optional
+        Modalities whose inputs are padded, with the number of their tokens.
     """
 
     def __init__(
@@ -94,16 +123,22 @@ class LatentSpace(nn.Module):
         backbone: Backbone,
         shapes: Mapping[str, tuple[int, int]],
         sequences: Sequence[str],
-        feature_shapes: Mapping[str, tuple[int, ...]],
+        feature_shapes: Mapping[str, Any],
+        dtypes: Mapping[str, torch.dtype] | None = None,
+        padded: Mapping[str, int] | None = None,
     ):
         super().__init__()
         self.backbone = backbone.freeze()
         self.shapes = {name: (int(L), int(D)) for name, (L, D) in shapes.items()}
         self.sequences = frozenset(sequences)
         self.feature_shapes = dict(feature_shapes)
+        self.dtypes = dict(dtypes or {})
+        self.padded = {
+            n: x if isinstance(x, int) else x.shape[1] for n, x in (padded or {}).items()
+        }
         for i, (_, D) in enumerate(self.shapes.values()):
-            self.register_buffer(f"mean_{i}", torch.zeros(D))
-            self.register_buffer(f"scale_{i}", torch.ones(D))
+            self.register_buffer(f"mean_{i}", torch.zeros(D, dtype=self.working_dtype))
+            self.register_buffer(f"scale_{i}", torch.ones(D, dtype=self.working_dtype))
 
     def moments(self, name: str) -> tuple[Tensor, Tensor]:
         """Mean and spread of a latent over the training rows, ``(D_i,)`` each."""
@@ -118,39 +153,86 @@ class LatentSpace(nn.Module):
     @classmethod
     def fit(cls, backbone: Backbone, batch: Batch) -> "LatentSpace":
         """Learn layout, mean and spread from (training) rows; absent entries do not count."""
-        raw = backbone.freeze().encode(batch)
-        values = {name: values_of(raw[name]) for name in batch.modalities}
-        shapes = {n: (z.shape[1] if z.ndim == 3 else 1, z.shape[-1]) for n, z in values.items()}
-        first = next(iter(values.values()))
-        sequences = [name for name, z in values.items() if z.ndim == 3]
-        features = {name: tuple(x.shape[1:]) for name, x in batch.features.items()}
-        space = cls(backbone, shapes, sequences, features)
-        space = space.to(device=first.device, dtype=first.dtype)
-        latents = space.encode(batch)  # mean 0, scale 1 so far
-        for name, z in latents.values.items():
-            mean, scale = _moments(z[latents.available[name]])  # (n, D)
-            space.moments(name)[0].copy_(mean)
-            space.moments(name)[1].copy_(scale)
-        return space
+        return cls.fit_encode(backbone, batch)[0]
+
+    @classmethod
+    @torch.no_grad()
+    def fit_encode(cls, backbone: Backbone, batch: Batch) -> tuple["LatentSpace", Latents]:
+        """Learn from rows, and give their latents, encoded once."""
+        backbone.freeze()
+        if backbone.stand_in is None:
+            backbone.prepare(batch)
+        with torch.autocast(batch.available.device.type, enabled=False):
+            rows = complete_rows(batch, 2)
+            few = {name: values_of(z) for name, z in backbone.encode(rows).items()}
+        shapes = {n: (z.shape[1] if z.ndim == 3 else 1, z.shape[-1]) for n, z in few.items()}
+        space = cls(
+            backbone,
+            shapes,
+            [name for name, z in few.items() if z.ndim == 3],
+            {name: each_field(_event_shape, x) for name, x in batch.features.items()},
+            {name: z.dtype for name, z in few.items()},
+            {name: exists.shape[1] for name, exists in batch.padding.items()},
+        )
+        space = space.to(device=batch.available.device)
+        raw = space._raw(batch)
+        for name, z in raw.values.items():
+            recorded = raw.available[name].unsqueeze(-1).expand_as(z)
+            for own, found in zip(space.moments(name), masked_moments(z, recorded), strict=True):
+                own.copy_(found)
+        return space, space._standard(raw)
+
+    @property
+    def working_dtype(self) -> torch.dtype:
+        """Of standardised latents and of all that is trained: at least single precision."""
+        dtype = torch.float32
+        for own in self.dtypes.values():
+            dtype = torch.promote_types(dtype, own)
+        return dtype
+
+    def encode(self, batch: Batch) -> Latents:
+        """Equation 1 in standardised coordinates; entries that were not recorded are zero.
+
+        What the backbone makes of padding is kept beside the mask that says so: a fusion that was
+        trained without a mask goes on seeing what it always saw.
+        """
+        return self._standard(self._raw(batch))
 
     @torch.no_grad()
-    def encode(self, batch: Batch) -> Latents:
-        """Equation 1 in standardised coordinates; entries that were not recorded are zero."""
-        self._check_features(batch)
-        raw = self.backbone.encode(batch)
+    def _raw(self, batch: Batch) -> Latents:
+        """Latents in the backbone's units, encoded a few rows at a time."""
+        batch = self._as_fitted(batch)
+        size = self.backbone.batch_size
+        parts = [self._raw_part(batch[i : i + size]) for i in range(0, max(1, len(batch)), size)]
+        joined = Latents.cat(parts)
+        return Latents(joined.values, joined.available, joined.padding, batch.target)
+
+    def _raw_part(self, batch: Batch) -> Latents:
+        stand = self.backbone.stand_in
+        raw = self.backbone.encode(batch if stand is None else with_stand_ins(batch, stand))
         values, available, padding = {}, {}, {}
         for i, name in enumerate(self.shapes):
-            z = values_of(raw[name])
-            z = z.unsqueeze(1) if z.ndim == 2 else z  # (B, L, D)
-            tokens = self._recorded_tokens(batch, name, z)  # (B, L)
             latent = raw[name]
+            z = values_of(latent)
+            z = (z.unsqueeze(1) if z.ndim == 2 else z).to(self.like)  # (B, L, D)
+            known = tokens = self._recorded_tokens(batch, name, z)  # (B, L)
             if isinstance(latent, Tokens):
                 padding[name] = latent.exists | ~batch.available[:, i : i + 1]
                 tokens = tokens & latent.exists
-            z = self.standardize({name: z})[name]
-            values[name] = torch.where(tokens.unsqueeze(-1), z, torch.zeros_like(z))
+                # What stands in padding is no data. A mask that hides a whole query makes it NaN.
+                known = (tokens | ~padding[name]) & z.isfinite().all(-1)
+            values[name] = torch.where(known.unsqueeze(-1), z, torch.zeros_like(z))
             available[name] = tokens
-        return Latents(values, available, padding, batch.target)
+        return Latents(values, available, padding)
+
+    def _standard(self, raw: Latents) -> Latents:
+        values = {}
+        for name, z in self.standardize(raw.values).items():
+            kept = raw.available[name]
+            if name in raw.padding:
+                kept = kept | ~raw.padding[name]
+            values[name] = torch.where(kept.unsqueeze(-1), z, torch.zeros_like(z))
+        return Latents(values, raw.available, raw.padding, raw.target)
 
     def fuse(
         self,
@@ -165,7 +247,7 @@ class LatentSpace(nn.Module):
         exists : dict of bool Tensor, shapes ``(B, L_i)``, optional
             For padded sequences only.
         """
-        return self.backbone.fuse(self.unstandardize(values, exists or {}))
+        return self.backbone.fuse(self.unstandardize(values, exists or {})).to(self.like)
 
     def standardize(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Raw latents ``(B, L, D)`` in standard deviations of the training rows."""
@@ -177,21 +259,59 @@ class LatentSpace(nn.Module):
         raw: dict[str, Latent] = {}
         for name in self.shapes:
             mean, scale = self.moments(name)
-            z = values[name] * scale + mean
+            z = (values[name] * scale + mean).to(self.dtypes.get(name, mean.dtype))
             if name not in self.sequences:
                 raw[name] = z.squeeze(1)
             else:
                 raw[name] = Tokens(z, exists[name]) if name in exists else z
         return raw
 
-    def _check_features(self, batch: Batch) -> None:
+    def _as_fitted(self, batch: Batch) -> Batch:
+        """Batch with sequences of the length of the training rows, padded where they are shorter.
+
+        Raises
+        ------
+        ValueError
+            If features have another shape than those of the training rows.
+        """
+        for name in self.backbone.modalities:
+            if name in self.padded:
+                batch = self._padded(batch, name)
         for name, shape in self.feature_shapes.items():
-            came = tuple(batch.features[name].shape)
-            if came[1:] != shape:
+            came = each_field(_event_shape, batch.features[name])
+            if came != shape:
+                got = each_field(lambda x: tuple(x.shape), batch.features[name])
                 raise ValueError(
-                    f"The model was fitted on features of shape (B, {', '.join(map(str, shape))}) "
-                    f"for {name!r}; got {came}. Prepare them as for the training rows."
+                    f"The model was fitted on features of shape {_with_rows(shape)} for {name!r}; "
+                    f"got {got}. Prepare them as for the training rows"
+                    + (", and cut longer sequences." if name in self.padded else ".")
                 )
+        return batch
+
+    def _padded(self, batch: Batch, name: str) -> Batch:
+        """Batch with padding up to the length at which the model was fitted."""
+        exists = batch.padding.get(name)
+        if exists is None:  # every token exists
+            steps = self.padded[name]
+            length = min(steps, _tokens(batch.features[name], self.feature_shapes[name], steps))
+            exists = batch.available.new_ones(len(batch), length)
+        more = self.padded[name] - exists.shape[1]
+        padding = {**batch.padding, name: F.pad(exists, (0, max(0, more)))}
+        if more <= 0:
+            return batch._with(padding=padding)
+
+        def longer(x: Tensor) -> Tensor:
+            pads = [0, 0] * (x.ndim - 2) + [0, more]
+            return F.pad(x, pads) if has_tokens(x, exists) else x
+
+        features = {**batch.features, name: each_field(longer, batch.features[name])}
+        recorded = {
+            n: F.pad(r, [0, 0] * (r.ndim - 2) + [0, more]) if n == name else r
+            for n, r in batch.recorded.items()
+        }
+        absent = ~batch.available[:, [batch.modalities.index(name)]]
+        padding[name] = padding[name] | absent
+        return batch._with(features=features, padding=padding, recorded=recorded)
 
     def _recorded_tokens(self, batch: Batch, name: str, z: Tensor) -> Bool[Tensor, "B L"]:
         i = batch.modalities.index(name)
@@ -210,12 +330,25 @@ class LatentSpace(nn.Module):
         return available & recorded
 
 
-def _moments(z: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and spread of latent vectors (n, D); a constant or unseen column gets spread 1."""
-    if len(z) == 0:
-        return torch.zeros(z.shape[-1]).to(z), torch.ones(z.shape[-1]).to(z)
-    scale = z.std(0, correction=0)
-    return z.mean(0), torch.where(scale > 1e-6, scale, torch.ones_like(scale))
+def _event_shape(x: Tensor) -> tuple[int, ...]:
+    return tuple(x.shape[1:])
+
+
+def _with_rows(shape: Any) -> str:
+    """Shape of a modality, or of each of its tensors, with the rows in front."""
+    if isinstance(shape, Mapping):
+        return ", ".join(f"{field} {_with_rows(own)}" for field, own in shape.items())
+    return f"(B, {', '.join(map(str, shape))})"
+
+
+def _tokens(x: Any, shape: Any, steps: int) -> int:
+    """Number of tokens of an unpadded modality, where that of the fitted one is `steps`."""
+    if not isinstance(x, Mapping):
+        return x.shape[1]
+    lengths = [
+        t.shape[1] for field, t in x.items() if field in shape and shape[field][:1] == (steps,)
+    ]
+    return lengths[0] if lengths else steps
 
 
 def hide(

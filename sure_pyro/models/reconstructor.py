@@ -13,6 +13,7 @@ import pyro.distributions as dist
 import torch
 from jaxtyping import Bool, Float
 from pyro.nn import PyroModule
+from pyro.poutine.runtime import am_i_wrapped
 from torch import Tensor, nn
 
 SCALE_FLOOR = 1e-3
@@ -45,7 +46,13 @@ class LocalPyroModule(PyroModule):
             super().__init__()
 
     def __call__(self, *args, **kwargs):
-        """Call ``forward`` with Pyro's parameters kept local."""
+        """Call ``forward`` with Pyro's parameters kept local.
+
+        Where no effect handler listens, it is the call of an ordinary module: Pyro's parameter
+        store and settings belong to all threads, and a prediction needs neither.
+        """
+        if not am_i_wrapped():
+            return nn.Module.__call__(self, *args, **kwargs)
         with pyro.settings.context(module_local_params=True):
             return super().__call__(*args, **kwargs)
 

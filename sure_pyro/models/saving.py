@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from sure_pyro.backbones import Backbone, MLPBackbone, TransformerBackbone
+from sure_pyro.backbones.stand_in import from_tensors, to_tensors
 from sure_pyro.files import replacing, write_text
 from sure_pyro.models.latents import LatentSpace
 from sure_pyro.models.weights import WEIGHT_POSTERIORS, WeightPosterior
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 SMALL_BACKBONES = {cls.__name__: cls for cls in (MLPBackbone, TransformerBackbone)}
 PARTS = ("space", "reconstructor", "head")
+STAND_IN = "stand_in."
 POSTERIOR = "posterior."  # what names of the tensors of a posterior of the weights start with
 
 
@@ -40,13 +42,17 @@ def load(model_class: type["SURE"], path: str | Path, backbone: Backbone | None)
     tensors = load_file(path / "weights.safetensors")
     model = model_class(backbone or _small_backbone(config, path), **config["settings"])
     shapes = {name: (L, D) for name, (L, D) in config["shapes"].items()}
-    features = {name: tuple(shape) for name, shape in config["feature_shapes"].items()}
-    model.space = LatentSpace(model.backbone, shapes, config["sequences"], features)
-    model.space.to(dtype=getattr(torch, config["dtype"]))
+    features = {name: _tuples(shape) for name, shape in config["feature_shapes"].items()}
+    dtypes = {name: getattr(torch, dtype) for name, dtype in config["dtypes"].items()}
+    model.space = LatentSpace(
+        model.backbone, shapes, config["sequences"], features, dtypes, config["padded"]
+    )
     model._build(config["width"], config["num_outputs"])
     model.class_names = tuple(config["class_names"]) if config["class_names"] else None
     for part in PARTS:
-        _load_part(getattr(model, part), tensors, f"{part}.")
+        # Tensors of the space are exchanged, not written into: a wrapped network is the user's.
+        _load_part(getattr(model, part), tensors, f"{part}.", assign=part == "space")
+    model.backbone.stand_in = from_tensors(_under(tensors, STAND_IN), model.backbone.modalities)
     model.weights = _posterior(config.get("weights"), tensors)
     return model.eval()
 
@@ -54,9 +60,10 @@ def load(model_class: type["SURE"], path: str | Path, backbone: Backbone | None)
 def _tensors(model: "SURE") -> dict[str, Tensor]:
     tensors = {}
     for part in PARTS:
-        for name, value in getattr(model, part).state_dict().items():
-            for key, tensor in _flat(f"{part}.{name}", value):
-                tensors[key] = tensor.detach().cpu().contiguous().clone()
+        for name, tensor in getattr(model, part).state_dict().items():
+            tensors[f"{part}.{name}"] = tensor.detach().cpu().contiguous().clone()
+    for name, tensor in to_tensors(model.backbone.stand_in).items():
+        tensors[f"{STAND_IN}{name}"] = tensor.detach().cpu().contiguous().clone()
     if model.weights is not None:
         for name, tensor in model.weights.tensors().items():
             tensors[f"{POSTERIOR}{name}"] = tensor.detach().cpu().contiguous().clone()
@@ -67,29 +74,23 @@ def _posterior(config: dict | None, tensors: dict[str, Tensor]) -> WeightPosteri
     """Posterior of the weights, of the class that its own name says."""
     if config is None:
         return None
-    own = {k.removeprefix(POSTERIOR): t for k, t in tensors.items() if k.startswith(POSTERIOR)}
+    own = _under(tensors, POSTERIOR)
     return WEIGHT_POSTERIORS[config["kind"]].restore(config, own)
 
 
-def _flat(name: str, value):
-    """State as named tensors; a module's extra state is a dictionary of tensors."""
-    if isinstance(value, Tensor):
-        yield name, value
-    else:
-        yield from ((f"{name}/{key}", tensor) for key, tensor in value.items())
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
 
 
-def _load_part(module: nn.Module, tensors: dict[str, Tensor], prefix: str) -> None:
-    state: dict = {}
-    for key, tensor in tensors.items():
-        if not key.startswith(prefix):
-            continue
-        name, _, extra = key.removeprefix(prefix).partition("/")
-        if extra:
-            state.setdefault(name, {})[extra] = tensor
-        else:
-            state[name] = tensor
-    module.load_state_dict(state)
+def _tuples(shape):
+    """Shape of a modality as written to JSON, or shapes of its tensors."""
+    return {k: tuple(s) for k, s in shape.items()} if isinstance(shape, dict) else tuple(shape)
+
+
+def _load_part(module: nn.Module, tensors: dict[str, Tensor], prefix: str, *, assign: bool) -> None:
+    # Copied, so that they are aligned as any others: products are the same to the last bit.
+    state = {name: tensor.clone() for name, tensor in _under(tensors, prefix).items()}
+    module.load_state_dict(state, assign=assign)
 
 
 def _config(model: "SURE") -> dict:
@@ -104,7 +105,8 @@ def _config(model: "SURE") -> dict:
         "shapes": model.space.shapes,
         "sequences": sorted(model.space.sequences),
         "feature_shapes": model.space.feature_shapes,
-        "dtype": str(model.space.like.dtype).removeprefix("torch."),
+        "dtypes": {n: str(d).removeprefix("torch.") for n, d in model.space.dtypes.items()},
+        "padded": model.space.padded,
         "width": model.head.mean.in_features,
         "num_outputs": model.head.mean.out_features,
         "class_names": model.class_names,

@@ -8,13 +8,14 @@ first-order Taylor expansion (equation 7), by sampling (equation 10), or both.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from sure_pyro.backbones import Backbone, check_backbone
+from sure_pyro.backbones.cut import shared_copy
 from sure_pyro.data import Batch
 from sure_pyro.data.task import num_outputs, target_of
 from sure_pyro.models import saving
@@ -27,6 +28,7 @@ from sure_pyro.models.program import sample_latents, sample_target
 from sure_pyro.models.reconstructor import LocalPyroModule, LocScale, Reconstructor
 from sure_pyro.models.roads import take_roads
 from sure_pyro.models.separate import SeparateScale
+from sure_pyro.models.start import start_from_readout
 from sure_pyro.models.weights import WeightPosterior
 from sure_pyro.propagation import Moments, taylor
 
@@ -115,18 +117,29 @@ class SURE(LocalPyroModule):
             If modalities or targets do not fit the backbone or the head, or if the backbone mixes
             rows or modalities (see `check_backbone`).
         """
+        self.encode_training(train, separate_scale)
+        return self
+
+    def encode_training(self, train: Batch, separate_scale: bool = False) -> Latents:
+        """Latents of the training rows, from which `initialize` builds the trainable parts.
+
+        The same pass through the encoders serves for both.
+        """
         if self.initialized:
-            return self
+            return self.encode(train)
         self._check_modalities(train)
-        target = target_of(train)
-        check_backbone(self.backbone, train[:4])
-        self.space = LatentSpace.fit(self.backbone, train)
+        target_of(train)
+        num_outputs = self._num_outputs(train)
+        self.backbone.prepare(train)
+        check_backbone(self.backbone, train)
+        self.space, latents = LatentSpace.fit_encode(self.backbone, train)
         if self.settings["separate_scale"] is None:
             self.settings["separate_scale"] = separate_scale
-        self._build(self._representation_width(train), self._num_outputs(train))
+        few = latents[: min(2, len(latents))]
+        self._build(self.space.fuse(few.values, few.padding).shape[-1], num_outputs)
         self.class_names = train.class_names
-        self.head.start_from(self.backbone.readout(self.head.mean.in_features), target)
-        return self
+        start_from_readout(self, latents)
+        return latents
 
     def _build(self, width: int, num_outputs: int) -> None:
         """Make reconstructor and head for an existing latent space, on its device and dtype."""
@@ -147,9 +160,6 @@ class SURE(LocalPyroModule):
                 f"head={name!r} does not fit the task {train.task!r}: use {fitting!r}."
             )
         return num_outputs(train)
-
-    def _representation_width(self, train: Batch) -> int:
-        return self.space.fuse(*_values_and_padding(self.space.encode(train[:2]))).shape[-1]
 
     def _check_modalities(self, batch: Batch) -> None:
         if batch.modalities != self.backbone.modalities:
@@ -180,9 +190,10 @@ class SURE(LocalPyroModule):
     def fill(
         latents: Latents, visible: Masks, loc: Mapping[str, Tensor]
     ) -> dict[str, Float[Tensor, "B _ _"]]:
-        """What the fusion sees, equation 3: ``zt_i = z_i if v_i else mu_i``."""
+        """What the fusion sees, equation 3: ``zt_i = z_i if v_i else mu_i``; padding as it is."""
+        missing = latents.missing(visible)
         return {
-            name: torch.where(visible[name].unsqueeze(-1), latents.values[name], mu)
+            name: torch.where(missing[name].unsqueeze(-1), mu, latents.values[name])
             for name, mu in loc.items()
         }
 
@@ -304,14 +315,15 @@ class SURE(LocalPyroModule):
         _check_choice("propagate", propagate, ("taylor", "sampling", "both", "none"))
         if num_weights < 0:
             raise ValueError(f"`num_weights` must not be negative; got {num_weights}.")
-        mode, _ = self.training, self.eval()
-        try:
-            latents = self.encode(batch)
-            reconstruction = self.reconstruct(latents, latents.available)
-            moments = take_roads(self, latents, propagate, num_samples, num_weights, seed)
-        finally:
-            self.train(mode)
-        return Prediction.collect(self, batch, moments, reconstruction)
+        model = self._evaluating()
+        latents = model.encode(batch)
+        reconstruction = model.reconstruct(latents, latents.available)
+        moments = take_roads(model, latents, propagate, num_samples, num_weights, seed)
+        return Prediction.collect(model, batch, moments, reconstruction)
+
+    def _evaluating(self) -> "SURE":
+        """The model in evaluation mode: a copy that shares its tensors, if it is not."""
+        return self if not self.training else cast(SURE, shared_copy(self).eval())
 
     @torch.no_grad()
     def pretrained(self, batch: Batch, fill: str = "zero") -> Float[Tensor, "B C"]:
@@ -338,7 +350,7 @@ class SURE(LocalPyroModule):
         readout = self.backbone.readout(self.head.mean.in_features)
         if readout is None:
             raise ValueError("The backbone names no `readout`, so it has no outputs of its own.")
-        self.eval()
+        self = self._evaluating()
         latents = self.encode(batch)
         loc = {name: torch.zeros_like(z) for name, z in latents.values.items()}  # the mean is 0
         if fill == "zero":
@@ -431,7 +443,3 @@ _EXISTS = "|exists"
 def _check_choice(argument: str, value: str, choices) -> None:
     if value not in choices:
         raise ValueError(f"`{argument}` must be one of {list(choices)}; got {value!r}.")
-
-
-def _values_and_padding(latents: Latents):
-    return latents.values, latents.padding

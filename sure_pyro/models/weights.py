@@ -7,16 +7,18 @@ how to put a draw into the model, and how to find the class of a posterior that 
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
+
+from sure_pyro.backbones.cut import shared_copy
 
 WEIGHT_POSTERIORS: dict[str, type["WeightPosterior"]] = {}
 """Classes by name, entered when they are defined: how `SURE.load` finds them."""
 
 Result = TypeVar("Result")
+Model = TypeVar("Model", bound=nn.Module)
 
 
 class WeightPosterior(ABC):
@@ -64,28 +66,17 @@ class WeightPosterior(ABC):
 
 
 def with_weights(
-    model: nn.Module, weights: Mapping[str, Tensor], run: Callable[[Any], Result]
+    model: Model, weights: Mapping[str, Tensor], run: Callable[[Model], Result]
 ) -> Result:
-    """Run something on a model whose parameters are replaced for the time being.
+    """Run something on a model that has other parameters.
 
     Parameters
     ----------
     model : nn.Module
+        Left as it is, so that other threads may use it meanwhile.
     weights : dict of Tensor
         By parameter name; gradients flow into them.
     run : callable
         Of the model.
     """
-    named = {f"model.{name}": tensor for name, tensor in weights.items()}
-    return functional_call(_Runner(model), named, (run,), tie_weights=False)
-
-
-class _Runner(nn.Module):
-    """A module whose call runs a function of another: `functional_call` needs a call."""
-
-    def __init__(self, model: nn.Module):
-        super().__init__()
-        self.model = model
-
-    def forward(self, run: Callable[[Any], Result]) -> Result:
-        return run(self.model)
+    return run(cast(Model, shared_copy(model, tensors=weights)))

@@ -61,7 +61,9 @@ def caller(net: nn.Module, batch: Batch) -> Call:
         If it fits neither modalities nor their fields, or asks for more than there is.
     """
     parameters = inspect.signature(net.forward).parameters
-    named = {n for n, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    named = {
+        n for n, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+    }
     anything = any(p.kind == p.VAR_KEYWORD for p in parameters.values())
     taken: set[str] = set()
     for name, features in batch.features.items():
@@ -87,8 +89,8 @@ def _dictionary_or_error(net: nn.Module, batch: Batch, parameters) -> Call:
 
 def _refuse(net: nn.Module, batch: Batch, what: str):
     raise ValueError(
-        f"`forward` of {type(net).__name__} {what}, not the modalities {list(batch.features)}. Pass "
-        "`call=lambda net, batch: net(...)`, with `batch.features[modality]` and "
+        f"`forward` of {type(net).__name__} {what}, not the modalities {list(batch.features)}. "
+        "Pass `call=lambda net, batch: net(...)`, with `batch.features[modality]` and "
         "`batch.padding[modality]`."
     )
 

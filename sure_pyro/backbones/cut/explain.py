@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sure_pyro.backbones.cut.cut import Cut
 from sure_pyro.backbones.cut.passes import Recording
-from sure_pyro.backbones.cut.plan import Place, Plan, same
+from sure_pyro.backbones.cut.plan import Place, same
 from sure_pyro.backbones.cut.structure import tensors
 from sure_pyro.backbones.cut.taps import Tap
 from sure_pyro.data import Batch
@@ -56,7 +56,9 @@ def better_places(
     places = []
     for path, number in reversed(own[-TRIED:]):
         tap = Tap(path, call=number)
-        if tap.place != cut.taps[name].place and _holds_all(probe, rows, name, tap, exchanged, close):
+        if tap.place != cut.taps[name].place and _holds_all(
+            probe, rows, name, tap, exchanged, close
+        ):
             places.append(path)
     return places
 
@@ -92,9 +94,7 @@ def _outputs(probe: Cut, rows: Batch) -> Mapping[Place, object]:
     return run.outputs
 
 
-def explanation(
-    cut: Cut, plan: Plan, rows: Batch, gap: float, exchanged: Callable, close: Close
-) -> str:
+def explanation(cut: Cut, rows: Batch, gap: float, exchanged: Callable, close: Close) -> str:
     """Message for a cut that changes what the network says."""
     past = read_past(cut, rows, exchanged, close)
     if not past:

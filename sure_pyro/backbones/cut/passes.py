@@ -171,4 +171,3 @@ class Recording(Pass):
         self._open.pop()
         self.outputs[path, number] = mapped(lambda _, x: x.clone(), output)
         return output
-

@@ -117,18 +117,18 @@ def forms_of(taps: Mapping[str, Tap], two: dict, three: dict) -> dict[str, Rows]
         if tap.place not in two:
             calls = sum(path == tap.module for path, _ in two)
             raise ValueError(
-                f"The submodule {tap.module!r} of modality {name!r} is called {calls} times in one "
-                f"pass of the network, so its call {tap.place[1]} gives no latent. Name a submodule "
-                "that is called (a network may use its weights or methods without calling it)."
+                f"The submodule {tap.module!r} of modality {name!r} is called {calls} times in "
+                f"one pass of the network, so its call {tap.place[1]} gives no latent. Name a "
+                "submodule that is called (a network may use its weights or methods without calling it)."
             )
         rows = Rows.compared(two[tap.place], three[tap.place])
         at = tap.keys(two[tap.place])
         if rows is None or rows.axes.get(at) != (0, 1):
             (shape,) = [tuple(x.shape) for keys, x in tensors(two[tap.place]) if keys == at]
             raise ValueError(
-                f"The latent of {name!r} (submodule {tap.module!r}) must have the rows of the batch "
-                f"as its first axis; for 2 rows it has the shape {shape}. Name another submodule, "
-                "or build the network with `batch_first=True`."
+                f"The latent of {name!r} (submodule {tap.module!r}) must have the rows of the "
+                f"batch as its first axis; for 2 rows it has the shape {shape}. Name another "
+                "submodule, or build the network with `batch_first=True`."
             )
         forms[name] = rows
     return forms
