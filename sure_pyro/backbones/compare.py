@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from sure_pyro.backbones.stand_in import each_field
 from sure_pyro.data import Batch
+from sure_pyro.data.fields import each_field
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-5, torch.float16: 2e-2, torch.bfloat16: 5e-2}
 
@@ -20,6 +20,6 @@ def close(a: Tensor, b: Tensor) -> bool:
 
 def exchanged(rows: Batch, name: str) -> Batch:
     """Rows whose features (and padding) of one modality are those of the row before."""
-    roll = each_field(lambda x: x.roll(1, 0), rows.features[name])
+    roll = each_field(rows.features[name], lambda x: x.roll(1, 0))
     padding = {n: e.roll(1, 0) if n == name else e for n, e in rows.padding.items()}
     return rows._with(features={**rows.features, name: roll}, padding=padding)

@@ -11,11 +11,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from jaxtyping import Float
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from sure_pyro.backbones.seam import Backbone, Latent
+from sure_pyro.backbones.seam import Backbone, Latent, Tokens, values_of
 from sure_pyro.data import Batch, Standardizer
+from sure_pyro.data.fields import plain
+from sure_pyro.data.standardize import masked_moments
 from sure_pyro.data.task import num_outputs, target_of
 
 CLIP = 8.0
@@ -67,21 +70,24 @@ class SmallBackbone(Backbone):
         **options
             Of the class.
         """
-        shapes = {name: tuple(x.shape[1:]) for name, x in train.features.items()}
+        shapes = {
+            n: tuple(plain(train.features, n, cls.__name__).shape[1:]) for n in train.modalities
+        }
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             backbone = cls(shapes, num_outputs(train), **options)
         backbone.standardizer.fit(train)
         if train.task == "regression":
             y = target_of(train).reshape(len(train), -1)
-            backbone.target_mean.copy_(y.mean(0))
-            backbone.target_scale.copy_(y.std(0, correction=0).clamp(min=1e-12))
+            mean, scale = masked_moments(y, torch.ones_like(y).bool())
+            backbone.target_mean.copy_(mean)
+            backbone.target_scale.copy_(scale)
         dtype = next(iter(train.features.values())).dtype
         return backbone.to(device=train.available.device, dtype=dtype)
 
-    def standardized(self, features: Mapping[str, Tensor], available: Tensor) -> dict[str, Tensor]:
+    def standardized(self, batch: Batch) -> dict[str, Tensor]:
         """Features in standard deviations of the training rows, clipped at `CLIP`."""
-        x = self.standardizer(features, available)
+        x = self.standardizer(batch.features, batch.available, batch.recorded, batch.padding)
         return {name: value.clamp(-CLIP, CLIP) for name, value in x.items()}
 
     def forward(self, batch: Batch) -> Float[Tensor, "B C"]:
@@ -143,7 +149,7 @@ class MLPBackbone(SmallBackbone):
 
     def encode(self, batch) -> dict[str, Latent]:
         """See `Backbone.encode`: ``(B, D_i)`` each."""
-        x = self.standardized(batch.features, batch.available)
+        x = self.standardized(batch)
         return {
             name: project(x[name].flatten(1))
             for name, project in zip(self.modalities, self.projectors, strict=True)
@@ -218,20 +224,35 @@ class TransformerBackbone(SmallBackbone):
         return {"shapes": self.shapes, "num_outputs": num_outputs, **self.config_options}
 
     def encode(self, batch) -> dict[str, Latent]:
-        """See `Backbone.encode`: ``(B, L, D)`` for sequences, ``(B, D)`` for vectors."""
-        x = self.standardized(batch.features, batch.available)
-        return {
+        """See `Backbone.encode`: ``(B, L, D)`` for sequences, ``(B, D)`` for vectors.
+
+        A padded sequence keeps its mask, and the fusion does not attend to padding.
+        """
+        x = self.standardized(batch)
+        z = {
             name: project(x[name])
             for name, project in zip(self.modalities, self.projectors, strict=True)
         }
+        return z | {name: Tokens(z[name], exists) for name, exists in batch.padding.items()}
 
     def fuse(self, latents) -> Tensor:
         """See `Backbone.fuse`."""
-        tokens = [
-            (z if z.ndim == 3 else z.unsqueeze(1)) + position
-            for z, position in zip(
-                (latents[n] for n in self.modalities), self.positions, strict=True
-            )
-        ]
-        start = self.class_token.expand(tokens[0].shape[0], 1, -1)
-        return self.encoder(torch.cat([start, *tokens], 1))[:, 0]
+        tokens, hidden = [], []
+        for name, position in zip(self.modalities, self.positions, strict=True):
+            z = values_of(latents[name])
+            z = z if z.ndim == 3 else z.unsqueeze(1)
+            tokens.append(z + position[: z.shape[1]])
+            hidden.append(_padding_of(latents[name], z))
+        start = self.class_token.expand(len(tokens[0]), 1, -1)
+        attended = torch.cat([start, *tokens], 1)
+        if not any(isinstance(latents[name], Tokens) for name in self.modalities):
+            return self.encoder(attended)[:, 0]
+        padding = F.pad(torch.cat(hidden, 1), (1, 0))  # the class token is none
+        return self.encoder(attended, src_key_padding_mask=padding)[:, 0]
+
+
+def _padding_of(latent: Latent, z: Tensor) -> Bool[Tensor, "B L"]:
+    """True at padding."""
+    if isinstance(latent, Tokens):
+        return ~latent.exists
+    return torch.zeros(z.shape[:2], dtype=torch.bool, device=z.device)

@@ -8,20 +8,12 @@ that of a training row instead, and what it makes of it is thrown away.
 from collections.abc import Mapping
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from sure_pyro.data import Batch
+from sure_pyro.data.fields import each_field, tokens_of
 from sure_pyro.data.masks import blank
-
-Features = Tensor | Mapping[str, Tensor]
-
-
-def each_field(fn, *features: Features):
-    """Apply a function to a modality's tensor, or to each of its tensors."""
-    first = features[0]
-    if isinstance(first, Tensor):
-        return fn(*features)
-    return {field: fn(*(x[field] for x in features)) for field in first}  # type: ignore[call-overload]
 
 
 def stand_in(batch: Batch) -> Batch:
@@ -42,7 +34,7 @@ def stand_in(batch: Batch) -> Batch:
     rows = complete_rows(batch, 2)
     features = dict(rows.features)
     for name, exists in rows.padding.items():
-        features[name] = each_field(lambda x, e=exists: _without_gaps(x, e), features[name])
+        features[name] = each_field(features[name], lambda x, e=exists: _without_gaps(x, e))
     padding = {name: torch.ones_like(exists) for name, exists in rows.padding.items()}
     return rows._with(features=features, padding=padding)
 
@@ -65,7 +57,7 @@ def complete_rows(batch: Batch, num_rows: int) -> Batch:
     features, padding = {}, {}
     for i, name in enumerate(batch.modalities):
         rows = _best_rows(batch, i, num_rows)
-        features[name] = each_field(lambda x, rows=rows: x[rows].clone(), batch.features[name])
+        features[name] = each_field(batch.features[name], lambda x, rows=rows: x[rows].clone())
         if name in batch.padding:
             padding[name] = batch.padding[name][rows]
     rows = torch.zeros(num_rows, dtype=torch.int64)
@@ -89,16 +81,11 @@ def _best_rows(batch: Batch, i: int, num_rows: int) -> Tensor:
 
 def _without_gaps(x: Tensor, exists: Tensor) -> Tensor:
     """Padding replaced by the first token that exists, in a tensor that has an axis of tokens."""
-    if not has_tokens(x, exists):
+    if tokens_of(x, exists) is None:
         return x
     first = exists.int().argmax(1)  # (2,)
     token = x[torch.arange(len(x)), first].unsqueeze(1)
     return torch.where(exists.reshape(*exists.shape, *[1] * (x.ndim - 2)), x, token)
-
-
-def has_tokens(x: Tensor, exists: Tensor) -> bool:
-    """Whether a tensor has the axis of tokens that a padding mask ``(B, L)`` speaks of."""
-    return x.ndim >= 2 and x.shape[1] == exists.shape[1]
 
 
 def with_stand_ins(batch: Batch, stand: Batch) -> Batch:
@@ -116,11 +103,16 @@ def with_stand_ins(batch: Batch, stand: Batch) -> Batch:
         if not bool(absent.any()):
             continue
 
-        def filled(x: Tensor, s: Tensor, absent: Tensor = absent) -> Tensor:
-            return torch.where(absent.reshape(-1, *[1] * (x.ndim - 1)), s[:1].to(x), x)
-
-        features[name] = each_field(filled, batch.features[name], stand.features[name])
+        x, s = batch.features[name], stand.features[name]
+        if isinstance(x, Mapping):
+            features[name] = {field: _filled(v, s[field], absent) for field, v in x.items()}
+        else:
+            features[name] = _filled(x, s, absent)
     return batch._with(features=features)
+
+
+def _filled(x: Tensor, stand: Tensor, absent: Bool[Tensor, " B"]) -> Tensor:
+    return torch.where(absent.reshape(-1, *[1] * (x.ndim - 1)), stand[:1].to(x), x)
 
 
 def repeated(stand: Batch, num_rows: int, exists: Mapping[str, Tensor], copied: bool) -> Batch:
@@ -141,7 +133,7 @@ def repeated(stand: Batch, num_rows: int, exists: Mapping[str, Tensor], copied: 
         x = x[:1].expand(num_rows, *x.shape[1:])
         return x.clone() if copied else x
 
-    features = {name: each_field(rows, x) for name, x in stand.features.items()}
+    features = {name: each_field(x, rows) for name, x in stand.features.items()}
     padding = {name: e[:1].expand(num_rows, -1) for name, e in stand.padding.items()}
     for name in stand.padding:
         if name in exists and exists[name].shape[1] == padding[name].shape[1]:
@@ -158,7 +150,11 @@ def to_tensors(stand: Batch | None) -> dict[str, Tensor]:
         return {}
     named = {f"padding/{name}": exists for name, exists in stand.padding.items()}
     for name, x in stand.features.items():
-        fields = {f"/{field}": value for field, value in x.items()} if is_mapping(x) else {"": x}
+        fields = (
+            {f"/{field}": value for field, value in x.items()}
+            if isinstance(x, Mapping)
+            else {"": x}
+        )
         named |= {f"features/{name}{field}": value for field, value in fields.items()}
     return named
 
@@ -176,8 +172,3 @@ def from_tensors(named: Mapping[str, Tensor], modalities: tuple[str, ...]) -> Ba
         elif field:
             features[name][field[0]] = x
     return Batch(features, padding=padding)
-
-
-def is_mapping(x: Features) -> bool:
-    """Whether a modality consists of several tensors."""
-    return isinstance(x, Mapping)

@@ -161,8 +161,13 @@ class Batch:
 
     # -- parts of it ----------------------------------------------------------------------------
 
-    def __getitem__(self, rows: Any) -> "Batch":
-        """Rows by number, slice, list, bool mask or index tensor; always a `Batch`, unchecked."""
+    def __getitem__(self, rows: Any) -> Any:
+        """Rows by number, slice, list, bool mask or index tensor; always a `Batch`, unchecked.
+
+        With the name of a modality, its features, as of a dictionary.
+        """
+        if isinstance(rows, str):
+            return self.features[rows]
         index = _as_index(rows)
         return self._map(lambda x: x[index])
 

@@ -17,13 +17,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from sure_pyro.backbones.seam import Backbone, Latent, Tokens, values_of
-from sure_pyro.backbones.stand_in import (
-    complete_rows,
-    each_field,
-    has_tokens,
-    with_stand_ins,
-)
+from sure_pyro.backbones.stand_in import complete_rows, with_stand_ins
 from sure_pyro.data import Batch
+from sure_pyro.data.fields import each_field, event_shape, tokens_of
 from sure_pyro.data.standardize import masked_moments
 
 Masks = dict[str, Tensor]
@@ -170,7 +166,7 @@ class LatentSpace(nn.Module):
             backbone,
             shapes,
             [name for name, z in few.items() if z.ndim == 3],
-            {name: each_field(_event_shape, x) for name, x in batch.features.items()},
+            {name: event_shape(x) for name, x in batch.features.items()},
             {name: z.dtype for name, z in few.items()},
             {name: exists.shape[1] for name, exists in batch.padding.items()},
         )
@@ -278,9 +274,9 @@ class LatentSpace(nn.Module):
             if name in self.padded:
                 batch = self._padded(batch, name)
         for name, shape in self.feature_shapes.items():
-            came = each_field(_event_shape, batch.features[name])
+            came = event_shape(batch.features[name])
             if came != shape:
-                got = each_field(lambda x: tuple(x.shape), batch.features[name])
+                got = each_field(batch.features[name], lambda x: tuple(x.shape))
                 raise ValueError(
                     f"The model was fitted on features of shape {_with_rows(shape)} for {name!r}; "
                     f"got {got}. Prepare them as for the training rows"
@@ -302,9 +298,9 @@ class LatentSpace(nn.Module):
 
         def longer(x: Tensor) -> Tensor:
             pads = [0, 0] * (x.ndim - 2) + [0, more]
-            return F.pad(x, pads) if has_tokens(x, exists) else x
+            return x if tokens_of(x, exists) is None else F.pad(x, pads)
 
-        features = {**batch.features, name: each_field(longer, batch.features[name])}
+        features = {**batch.features, name: each_field(batch.features[name], longer)}
         recorded = {
             n: F.pad(r, [0, 0] * (r.ndim - 2) + [0, more]) if n == name else r
             for n, r in batch.recorded.items()
@@ -328,10 +324,6 @@ class LatentSpace(nn.Module):
                 "to do with such rows: `sp.resolve_partial(data, 'absent')` or `'impute'`."
             )
         return available & recorded
-
-
-def _event_shape(x: Tensor) -> tuple[int, ...]:
-    return tuple(x.shape[1:])
 
 
 def _with_rows(shape: Any) -> str:

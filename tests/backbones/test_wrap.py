@@ -42,6 +42,8 @@ def test_named_submodules_are_bypassed_and_the_rest_is_not_run_to_encode():
 
         getattr(net, name).__class__ = Spy
     backbone = Backbone.wrap(net, LATENTS).freeze()
+    backbone.encode(BATCH)  # the first time, it also finds out what can be left out
+    calls.clear()
     latents = backbone.encode(BATCH)
     assert calls == ["image_proj", "text_proj"]
     calls.clear()
@@ -76,7 +78,6 @@ def test_representation_may_be_an_inner_layer_with_its_readout():
     backbone = Backbone.wrap(net, LATENTS, representation="trunk", readout="out").freeze()
     h = backbone.fuse(backbone.encode(BATCH))
     assert h.shape == (9, 7)
-    assert backbone.readout(7) is net.out
     torch.testing.assert_close(net.out(h.relu()), net(**X))
 
 
@@ -114,7 +115,7 @@ def test_call_adapts_any_signature():
             return super().forward(first, second)
 
     with pytest.raises(ValueError, match=r"takes \['first', 'second'\], not the modalities"):
-        Backbone.wrap(Positional(), LATENTS)
+        Backbone.wrap(Positional(), LATENTS).encode(BATCH)
     backbone = Backbone.wrap(
         Positional(), LATENTS, call=lambda net, x: net(x["image"], x["text"])
     ).freeze()
@@ -129,7 +130,7 @@ def test_unknown_submodule_is_named_with_those_that_exist():
 def test_submodule_without_a_usable_output():
     backbone = Backbone.wrap(DictNet(), {"image": "a", "text": "b"})
     x = {"image": X["image"], "text": torch.randn(9, 6, 4)}
-    with pytest.raises(ValueError, match=r"'text' \(submodule 'b'\) must be .* got tuple"):
+    with pytest.raises(ValueError, match=r"'b' returns tuple of .*`Tap\('b', output=0\)`"):
         backbone.encode(Batch(x))
 
 

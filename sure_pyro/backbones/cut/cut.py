@@ -12,8 +12,9 @@ from sure_pyro.backbones.cut.passes import PATH, Encoding, Fusing, Recording, Ta
 from sure_pyro.backbones.cut.plan import Place, Plan, Rows, candidates, forms_of, repeats_of
 from sure_pyro.backbones.cut.share import UNREGISTERED, shared_copy
 from sure_pyro.backbones.cut.taps import Tap, from_latent, to_latent
-from sure_pyro.backbones.stand_in import each_field, repeated
+from sure_pyro.backbones.stand_in import repeated
 from sure_pyro.data import Batch
+from sure_pyro.data.fields import each_field
 
 MANY = 64  # calls before the taps that are tried one by one
 IN_PLACE = "single memory location"  # torch's words where a view of one row is changed in place
@@ -195,4 +196,4 @@ def _without_effect(probe: Cut, plan: Plan, known: dict[Place, Rows], stand: Bat
 
 
 def _clones(batch: Batch) -> dict:
-    return {name: each_field(Tensor.clone, x) for name, x in batch.features.items()}
+    return {name: each_field(x, Tensor.clone) for name, x in batch.features.items()}
