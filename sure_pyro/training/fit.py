@@ -140,7 +140,7 @@ def fit(
     changes = _given(epochs=epochs, batch_size=batch_size, lr=lr, hiding=hiding)
     faithful = isinstance(objective, str) and objective.startswith(FAITHFUL)
     with _own_randomness(seed):
-        model.initialize(train, separate_scale=faithful)
+        latents = model.encode_training(train, separate_scale=faithful)
         model.weights = None  # a posterior of other weights than those to come
         phases = _in_halves(phases) if faithful else phases
         _check_separate(model, phases)
@@ -153,7 +153,7 @@ def fit(
             )  # fmt: skip
             record = open_record(path, origin, settings, resume)
         history = History() if record is None else record.history
-        latents, held_out = model.encode(train), _repeated(model.encode(validation))
+        held_out = _repeated(model.encode(validation))
         _check_trainable(latents)
         masks = hide(held_out, torch.Generator().manual_seed(seed), odds=hiding)
         begun = 0 if record is None else len(record.phases)  # before the interruption
