@@ -41,12 +41,12 @@ def concordance(
        45(1), 255-268.
     """
     u, e, mask, n = prepared(u, e, mask)
+    defined = (centred(u, mask, n)[1] != 0) & (centred(e, mask, n)[1] != 0)
     zero = torch.zeros_like(u)
     u, e = torch.where(mask, u, zero), torch.where(mask, e, zero)
     unit = torch.maximum(magnitude(u), magnitude(e))  # one for both: scale is what this sees
     u, e = u / unit, e / unit
     du, de = (torch.where(mask, x - x.sum() / n, zero) for x in (u, e))
-    defined = (centred(u, mask, n)[1] > 0) & (centred(e, mask, n)[1] > 0)
     total = (du.square() + de.square()).sum() / n + ((u.sum() - e.sum()) / n).square()
     total = torch.where(defined, total, torch.ones_like(total))
     return torch.where(defined, 2 * (du * de).sum() / n / total, torch.zeros_like(total))

@@ -32,7 +32,8 @@ def pearson(
     -------
     Tensor, scalar in [-1, 1]
         At least float32. Where `u` or `e` is constant, or fewer than two entries count, the
-        correlation is not defined: the result is 0 and its gradient is 0.
+        correlation is not defined: the result is 0 and its gradient is 0. It is NaN where an entry
+        that counts is not finite, so that a training that has diverged shows.
 
     Raises
     ------
@@ -42,7 +43,7 @@ def pearson(
     u, e, mask, n = prepared(u, e, mask)
     du, spread_u = centred(u, mask, n)
     de, spread_e = centred(e, mask, n)
-    defined = (spread_u > 0) & (spread_e > 0)
+    defined = (spread_u != 0) & (spread_e != 0)  # so that NaN stays NaN
     one = torch.ones_like(spread_u)
     # The inner `where` keeps the undefined branch out of the gradient as well as out of the value.
     sd_u = torch.where(defined, spread_u, one).sqrt()
@@ -75,4 +76,4 @@ def centred(x: Tensor, mask: Tensor, n: Tensor) -> tuple[Tensor, Tensor]:
     deviation = torch.where(mask, x - x.sum() / n, torch.zeros_like(x))
     variance = deviation.square().sum() / n
     rounding = (8 * torch.finfo(x.dtype).eps) ** 2
-    return deviation, torch.where(variance > rounding, variance, torch.zeros_like(variance))
+    return deviation, torch.where(variance <= rounding, torch.zeros_like(variance), variance)

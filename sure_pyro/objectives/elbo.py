@@ -1,5 +1,7 @@
 """`CorrelationELBO`: the correlation objective next to the ELBO, equation 6, for any Pyro model."""
 
+import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -12,11 +14,13 @@ from sure_pyro.objectives.concordance_correlation import concordance
 from sure_pyro.objectives.correlation import pearson
 from sure_pyro.objectives.distributed import num_processes, of_all_processes, sum_over_processes
 from sure_pyro.objectives.memory import PairMemory
+from sure_pyro.objectives.moments import NoPairError
 from sure_pyro.objectives.pair import (
     CHOICES,
     observed_sites,
+    pair_of_site,
+    refuse_infinite,
     scored_numbers,
-    uncertainty_error_pair,
 )
 from sure_pyro.objectives.rank_correlation import kendall, spearman
 
@@ -27,6 +31,16 @@ STATISTICS: dict[str, Statistic] = {
     "kendall": kendall,
     "concordance": concordance,
 }
+REMEDY = (
+    "Its likelihood counts all the same. Where you have an uncertainty of your own and the "
+    "distribution has a mean, pass `infer={'uncertainty': u}` to `pyro.sample`; to leave it out "
+    "without this warning, name the others in `sites`."
+)
+NO_SITE = (
+    "No observed site is left whose uncertainty and error could be correlated: {left_out}. Use a "
+    "distribution with a mean and a variance, pass `infer={{'uncertainty': u}}` to `pyro.sample` "
+    "where there is a mean, or train by the likelihood alone: `CorrelationELBO(0.0)`."
+)
 
 
 class CorrelationELBO(Trace_ELBO):
@@ -55,8 +69,8 @@ class CorrelationELBO(Trace_ELBO):
         rho: a function of this room by name, or any ``(u, e, mask) -> scalar`` in [-1, 1].
     sites : sequence of str or dict of str to float, optional
         Observed sites that are correlated, with weights w_s if a dictionary. By default all
-        whose distribution has a variance. A site that `obs_mask` made goes by its own name,
-        without ``_observed``.
+        whose distribution has a mean and a variance; the others are left out with a warning, once
+        for each. A site that `obs_mask` made goes by its own name, without ``_observed``.
     schedule : callable, optional
         Progress of the training in [0, 1] to a factor on lambda. Whoever trains sets `progress`.
     detach_error : bool
@@ -81,12 +95,16 @@ class CorrelationELBO(Trace_ELBO):
         Set by the training loop, read by `schedule`.
     terms : dict of str to Tensor
         Of the last call, detached: ``"elbo"`` (per observed number) and ``"rho/<site>"``.
+    left_out : dict of str to str
+        Of the last call: observed sites that could not be correlated, and why; their likelihood
+        counts all the same. A site is left out if its distribution has no mean and variance in
+        closed form, lives on a circle, or has an infinite or undefined one in an entry that counts.
 
     Raises
     ------
     ValueError
-        If an argument is not among its choices, or a name in `sites` is no observed site of the
-        model.
+        If an argument is not among its choices; when called, if a name in `sites` is no observed
+        site of the model or can not be correlated, or if no site is left while lambda > 0.
 
     Examples
     --------
@@ -133,6 +151,8 @@ class CorrelationELBO(Trace_ELBO):
         self.memory = _memory(memory, self)
         self.progress = 0.0
         self.terms: dict[str, Tensor] = {}
+        self.left_out: dict[str, str] = {}
+        self._said: set[str] = set()
 
     def _differentiable_loss_particle(self, model_trace: Trace, guide_trace: Trace):
         loss, surrogate = super()._differentiable_loss_particle(model_trace, guide_trace)
@@ -143,7 +163,7 @@ class CorrelationELBO(Trace_ELBO):
         if num_processes() > 1:
             loss, N = sum_over_processes(loss, N, device=like.device)
         N = max(N, 1.0)
-        correlation = particles * self._correlation_loss(model_trace)
+        correlation = particles * self._correlation_loss(model_trace, math.isfinite(loss))
         self.terms["elbo"] = torch.full_like(like, -loss / N / particles, requires_grad=False)
         surrogate = surrogate / (N / num_processes())  # gradients of the processes are averaged
         return loss / N + torch_item(correlation), surrogate + correlation
@@ -158,22 +178,32 @@ class CorrelationELBO(Trace_ELBO):
         if self.memory is not None:
             self.memory.pairs.clear()
 
-    def _correlation_loss(self, model_trace: Trace):
+    def _correlation_loss(self, model_trace: Trace, finite: bool):
         """Lambda times the sum over sites of w (1 - rho)."""
-        self.terms = {}
+        self.terms, self.left_out = {}, {}
         factor = self.weight * (self.schedule(self.progress) if self.schedule else 1.0)
         total: Tensor | float = 0.0
         for name, w in self._weights(model_trace).items():
-            rho = self._correlation(model_trace, name)
+            try:
+                rho = self._correlation(model_trace, name, finite)
+            except NoPairError as reason:
+                self._leave_out(name, str(reason))
+                continue
             self.terms[f"rho/{name}"] = rho.detach()
             total = total + factor * w * (1 - rho)
+        if self.weight > 0 and self.sites is None and not self.terms:
+            raise ValueError(NO_SITE.format(left_out=self.left_out or "the model observes nothing"))
         return total
 
-    def _correlation(self, model_trace: Trace, name: str) -> Tensor:
+    def _correlation(self, model_trace: Trace, name: str, finite: bool) -> Tensor:
         """Rho of a site: over all processes, and over the memory; the mean over its groups."""
-        pair = uncertainty_error_pair(model_trace, name, self.detach_error, **self.pairing)
+        site = model_trace.nodes[observed_sites(model_trace)[name]]
+        u, e, mask = pair_of_site(site, **self.pairing)
+        pair = u, e.detach() if self.detach_error else e, mask
         if num_processes() > 1:
             pair = of_all_processes(*pair)
+        if finite:  # otherwise the training has diverged, and the loss shall show it
+            refuse_infinite(site, *pair)  # of the rows of all processes: all leave it out, or none
         if self.memory is not None and torch.is_grad_enabled():
             pair = self.memory.extended(name, *pair)
         u, e, mask = pair  # (G, n)
@@ -181,16 +211,25 @@ class CorrelationELBO(Trace_ELBO):
             return self.statistic(u[0], e[0], mask[0])
         return torch.vmap(self.statistic)(u, e, mask).mean()
 
+    def _leave_out(self, name: str, reason: str) -> None:
+        """Note it, and say it the first time; refuse it where the site was asked for by name."""
+        if self.sites is not None:
+            raise ValueError(f"`sites` names {name!r}, which can not be correlated: {reason}.")
+        self.left_out[name] = reason
+        if self.weight > 0 and name not in self._said:
+            self._said.add(name)
+            warnings.warn(
+                f"The site {name!r} is left out of the correlation: {reason}. {REMEDY}",
+                stacklevel=2,
+            )
+
     def _weights(self, model_trace: Trace) -> dict[str, float]:
         names = observed_sites(model_trace)
         if self.sites is None:
             return dict.fromkeys(names, 1.0)
         unknown = [name for name in self.sites if name not in names]
         if unknown:
-            raise ValueError(
-                f"`sites` names {unknown}, but the observed sites with a variance are "
-                f"{list(names)}."
-            )
+            raise ValueError(f"`sites` names {unknown}, but the observed sites are {list(names)}.")
         return (
             dict(self.sites) if isinstance(self.sites, Mapping) else dict.fromkeys(self.sites, 1.0)
         )

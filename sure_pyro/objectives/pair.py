@@ -7,7 +7,15 @@ from jaxtyping import Bool, Float
 from pyro.poutine import Trace
 from torch import Tensor
 
-OBSERVED = "_observed"  # what Pyro appends to the name of a site with `obs_mask`
+from sure_pyro.objectives.moments import (
+    NoPairError,
+    entries_shape,
+    observed_entries,
+    pairs_of_entries,
+    unwrapped,
+)
+
+OBSERVED, UNOBSERVED = "_observed", "_unobserved"  # Pyro appends them to a site with `obs_mask`
 PARTICLES = "num_particles_vectorized"  # the plate in which Pyro's ELBO runs its particles
 CHOICES = {
     "uncertainty": ("variance", "sd"),
@@ -17,22 +25,17 @@ CHOICES = {
 
 
 def observed_sites(trace: Trace) -> dict[str, str]:
-    """Observed sites with a pair, by the name that their author gave them.
+    """Sites at which data were observed, by the name that their author gave them.
 
     Returns
     -------
     dict
-        Name without Pyro's ``_observed`` to name in the trace, in the order of the trace.
+        Name to name in the trace, in the order of the trace. The two differ for a site with
+        `obs_mask`, of which Pyro makes three: what is observed and what is not, and a
+        deterministic one that puts them together.
     """
     nodes: dict[str, Any] = trace.nodes
-    return {
-        name.removesuffix(OBSERVED): name
-        for name, site in nodes.items()
-        if site["type"] == "sample"
-        and site["is_observed"]
-        and not site["infer"].get("_deterministic", False)
-        and ("uncertainty" in site["infer"] or _has_pair(site["fn"]))
-    }
+    return {_own_name(name, nodes): name for name, site in nodes.items() if _has_data(site)}
 
 
 def uncertainty_error_pair(
@@ -48,11 +51,13 @@ def uncertainty_error_pair(
 
     By default u is the variance of the site's distribution and e the squared error of its value,
     both averaged over the event and over every plate but the outermost, whose rows are what is
-    correlated. Masked entries do not count. Two refinements, both through Pyro's ``infer``:
-    ``infer={"uncertainty": u}`` replaces the variance by a tensor of batch shape (a head with an
-    uncertainty output of its own), and a handler that changes how a site is scored leaves the
-    distribution that the pair comes from in ``infer["pair_from"]``. For classes and labels, the
-    squared error is the Brier score and the variance by default its expectation.
+    correlated. So it works for every distribution with a mean and a variance: the expectation of e
+    is u. Masked entries do not count, whether the mask is the site's or the distribution's. Two
+    refinements, both through Pyro's ``infer``: ``infer={"uncertainty": u}`` replaces the variance
+    by a tensor of batch shape (a head with an uncertainty output of its own), and a handler that
+    changes how a site is scored leaves the distribution that the pair comes from in
+    ``infer["pair_from"]``. For classes and labels, the squared error is the Brier score and the
+    variance by default its expectation.
 
     Parameters
     ----------
@@ -73,53 +78,99 @@ def uncertainty_error_pair(
     Returns
     -------
     u, e : Tensor, shape ``(G, n)``
-        G = 1, times the number of vectorised particles, times K for ``per="dimension"``.
+        G = 1, times the number of vectorised particles, times K for ``per="dimension"``. At least
+        float32.
     mask : bool Tensor, shape ``(G, n)``
         Pairs in which something was observed.
+
+    Raises
+    ------
+    ValueError
+        If the trace has no such observed site; if its distribution has no mean and variance in
+        closed form, as `Cauchy` and `RelaxedBernoulli`, or they are infinite or undefined in an
+        entry that counts, as those of `StudentT` with two degrees of freedom; or if it lives on a
+        circle, as `VonMises`.
     """
-    site: Any = trace.nodes[observed_sites(trace)[name]]
+    sites = observed_sites(trace)
+    if name not in sites:
+        raise ValueError(f"`name` must be an observed site, of {list(sites)}; got {name!r}.")
+    site: Any = trace.nodes[sites[name]]
+    try:
+        pair = pair_of_site(site, uncertainty=uncertainty, error=error, per=per)
+        refuse_infinite(site, *pair)
+    except NoPairError as reason:
+        raise NoPairError(f"The site {name!r} has no uncertainty and error: {reason}.") from reason
+    u, e, mask = pair
+    return u, e.detach() if detach_error else e, mask
+
+
+def pair_of_site(
+    site: Any, uncertainty: str, error: str, per: str
+) -> tuple[Tensor, Tensor, Tensor]:
+    """u, e and mask as `uncertainty_error_pair` gives them, infinite or not."""
     fn = site["infer"].get("pair_from", site["fn"])
-    u, e = _variance_and_error(fn, site["value"])  # batch_shape + entries of the event, if any
-    if "uncertainty" in site["infer"]:
-        own = site["infer"]["uncertainty"]  # batch_shape: the same for every entry
-        u = own.reshape(own.shape + (1,) * (e.ndim - len(fn.batch_shape))).expand(e.shape)
-    u = _root(u) if uncertainty == "sd" else u
-    e = _root(e) if error == "absolute" else e
-    mask = torch.ones(e.shape[: len(fn.batch_shape)], dtype=torch.bool, device=e.device)
-    if site["mask"] is not None:
-        mask = mask & site["mask"]
+    pairs = pairs_of_entries(fn, site["value"], site["mask"], site["infer"].get("uncertainty"))
+    u = _root(pairs.variance) if uncertainty == "sd" else pairs.variance
+    e = _root(pairs.error) if error == "absolute" else pairs.error
     arrange = _averaged if per == "row" else _grouped
-    u, counts = arrange(u, mask, site, per)
-    e, _ = arrange(e, mask, site, per)
-    return u, e.detach() if detach_error else e, counts
+    entries = len(fn.event_shape)
+    u, mask = arrange(u, pairs.counts, site, per, entries)
+    return u, arrange(e, pairs.counts, site, per, entries)[0], mask
+
+
+def refuse_infinite(site: Any, u: Tensor, e: Tensor, mask: Tensor) -> None:
+    """Raise `NoPairError` where a moment that counts is infinite or undefined by nature.
+
+    A site that is scored by another rule than its distribution is let through: there, a variance
+    that is not finite comes from a training that has diverged, and its score does not show it.
+    """
+    if "pair_from" in site["infer"]:
+        return
+    looked_at = e if "uncertainty" in site["infer"] else u + e
+    bad = mask & ~looked_at.isfinite()
+    if bad.any():
+        raise NoPairError(
+            f"mean or variance of {type(unwrapped(site['fn'])).__name__} is infinite or undefined "
+            f"in {int(bad.sum())} of {int(mask.sum())} pairs"
+        )
 
 
 def scored_numbers(trace: Trace) -> float:
     """N of equation 6: observed numbers, times the scale of their plates."""
     total = 0.0  # in double precision, whatever the model's
-    for site in trace.nodes.values():
-        if site["type"] == "sample" and site["is_observed"] and not _is_subsample(site):
-            fn: Any = site["fn"]
-            mask: Any = site["mask"]
-            rows = torch.ones(fn.batch_shape) if mask is None else mask.expand(fn.batch_shape)
-            total += float((site["scale"] * rows).sum()) * fn.event_shape.numel()
+    nodes: dict[str, Any] = trace.nodes
+    for site in nodes.values():
+        if _has_data(site):
+            fn, scale = site["fn"], torch.as_tensor(site["scale"])
+            counts = observed_entries(fn, site["value"], site["mask"])
+            scale = scale.reshape(scale.shape + (1,) * len(fn.event_shape)).to(counts.device)
+            weight = scale * counts  # broadcasts to every entry: each of its own stands for several
+            entries = torch.broadcast_shapes(weight.shape, entries_shape(fn, site["value"])).numel()
+            total += float(weight.double().sum()) * entries / max(weight.numel(), 1)
     return total
 
 
-def _variance_and_error(fn, value: Tensor) -> tuple[Tensor, Tensor]:
-    """Variance and squared error of every entry: ``batch_shape``, then what the event has."""
-    base = _unwrapped(fn)
-    if hasattr(base, "probs") and base.has_enumerate_support and not base.event_shape:
-        return _brier(base, value)
-    return fn.variance, (value - fn.mean).square()
+def _own_name(name: str, nodes: dict[str, Any]) -> str:
+    """Name without Pyro's suffix, if it is Pyro's: the two other sites are there."""
+    whole = name.removesuffix(OBSERVED)
+    made_by_pyro = (
+        whole != name
+        and whole + UNOBSERVED in nodes
+        and whole in nodes
+        and nodes[whole]["infer"].get("_deterministic", False)
+    )
+    return whole if made_by_pyro else name
 
 
-def _brier(fn, value: Tensor) -> tuple[Tensor, Tensor]:
-    """Expected Brier score under the distribution's own probabilities, and the actual one."""
-    if fn.probs.shape == fn.batch_shape:  # Bernoulli
-        return fn.variance, (value - fn.probs).square()
-    truth = torch.nn.functional.one_hot(value.long(), fn.probs.shape[-1]).to(fn.probs)
-    return 1 - fn.probs.square().sum(-1), (truth - fn.probs).square().sum(-1)
+def _has_data(site: Any) -> bool:
+    """Whether it is a sample site with data: no subsample, no `deterministic` and no `factor`."""
+    return (
+        site["type"] == "sample"
+        and site["is_observed"]
+        and not site["infer"].get("_deterministic", False)
+        and type(site["fn"]).__name__ != "_Subsample"
+        and site["fn"].event_shape.numel() > 0
+    )
 
 
 def _root(x: Tensor) -> Tensor:
@@ -127,51 +178,31 @@ def _root(x: Tensor) -> Tensor:
     return x.clamp(min=torch.finfo(x.dtype).tiny).sqrt()
 
 
-def _averaged(x: Tensor, mask: Tensor, site, per: str) -> tuple[Tensor, Tensor]:
+def _averaged(x: Tensor, counts: Tensor, site, per: str, entries: int) -> tuple[Tensor, Tensor]:
     """One number per row, over the event and all inner plates: (P, B); which rows count."""
-    if x.ndim > mask.ndim:
-        x = x.flatten(mask.ndim).mean(-1)
-    x, weight = _rows_first(x, mask, site)  # (P, B, K)
-    x, weight = x.sum(-1), weight.to(x).sum(-1)
-    return x / weight.clamp(min=1), weight > 0
+    x, counts = _rows_first(x, counts, site, entries)  # (P, B, K)
+    weight = counts.sum(-1)
+    return x.sum(-1) / weight.clamp(min=1), weight > 0
 
 
-def _grouped(x: Tensor, mask: Tensor, site, per: str) -> tuple[Tensor, Tensor]:
+def _grouped(x: Tensor, counts: Tensor, site, per: str, entries: int) -> tuple[Tensor, Tensor]:
     """All entries in one group, or a group for each entry of a row: (G, n); which count."""
-    x = x.flatten(mask.ndim) if x.ndim > mask.ndim else x.unsqueeze(-1)
-    pair = _rows_first(x, mask.unsqueeze(-1).expand(x.shape), site, entries=1)  # (P, B, K)
+    pair = _rows_first(x, counts, site, entries)  # (P, B, K)
     if per == "entry":
         return pair[0].flatten(1), pair[1].flatten(1)
     return pair[0].transpose(1, 2).flatten(0, 1), pair[1].transpose(1, 2).flatten(0, 1)
 
 
-def _rows_first(x: Tensor, mask: Tensor, site, entries: int = 0) -> tuple[Tensor, Tensor]:
+def _rows_first(x: Tensor, mask: Tensor, site, entries: int) -> tuple[Tensor, Tensor]:
     """Particles, rows of the outermost plate, all else: (P, B, K); 0 under the mask."""
-    frames = sorted(site["cond_indep_stack"], key=lambda frame: frame.dim)
-    particles = [f for f in frames if f.name == PARTICLES]
-    rows = next((f.dim for f in frames if f.name != PARTICLES and f.vectorized), -1)
+    frames = {f.name: f.dim for f in site["cond_indep_stack"] if f.vectorized}
+    particles = frames.pop(PARTICLES, None)
+    rows = min(frames.values(), default=-1)
     if x.ndim == entries:  # a site without plates is one row
         x, mask = x.unsqueeze(0), mask.unsqueeze(0)
     x = torch.where(mask, x, torch.zeros_like(x))
     lead = x.ndim - entries + rows  # dimensions left of the rows: the particles, and ones
-    if not particles:
+    if particles is None:
         x, mask, lead = x.unsqueeze(0), mask.unsqueeze(0), lead + 1
     P, B = x.shape[0], x.shape[lead]
     return x.reshape(P, B, -1), mask.reshape(P, B, -1)
-
-
-def _unwrapped(fn):
-    while hasattr(fn, "base_dist"):
-        fn = fn.base_dist
-    return fn
-
-
-def _has_pair(fn) -> bool:
-    try:
-        return isinstance(fn.variance, Tensor) or hasattr(_unwrapped(fn), "probs")
-    except NotImplementedError:
-        return hasattr(_unwrapped(fn), "probs")
-
-
-def _is_subsample(site) -> bool:
-    return type(site["fn"]).__name__ == "_Subsample" or site["infer"].get("_deterministic", False)

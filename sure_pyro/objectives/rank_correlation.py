@@ -88,7 +88,7 @@ def kendall(
     u, e, mask, n = prepared(u, e, mask)
     su, se = (soft_signs(x, mask, n, temperature) for x in (u, e))
     norm_u, norm_e = su.square().sum(), se.square().sum()
-    defined = (norm_u > 0) & (norm_e > 0)
+    defined = (norm_u != 0) & (norm_e != 0)
     one = torch.ones_like(norm_u)
     norm = torch.where(defined, norm_u, one).sqrt() * torch.where(defined, norm_e, one).sqrt()
     return torch.where(defined, (su * se).sum() / norm, torch.zeros_like(norm))
@@ -100,7 +100,7 @@ def soft_signs(x: Tensor, mask: Tensor, n: Tensor, temperature: float) -> Float[
         raise ValueError(f"`temperature` must be at least 0; got {temperature}.")
     x, mask = x.flatten(), mask.flatten()
     deviation, spread = centred(x, mask, n)
-    x = torch.where(spread > 0, deviation, torch.zeros_like(deviation))
+    x = torch.where(spread != 0, deviation, torch.zeros_like(deviation))
     counts = mask.unsqueeze(-1) & mask
     difference = torch.where(counts, x.unsqueeze(-1) - x, torch.zeros(()).to(x))  # (n, n)
     if temperature == 0:

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sure_pyro.objectives import pearson
+from sure_pyro.objectives import concordance, kendall, pearson, spearman
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -91,3 +91,15 @@ def test_tiny_and_huge_numbers_neither_vanish_nor_overflow():
 def test_different_shapes_are_refused():
     with pytest.raises(ValueError, match=r"one shape; got \[\(3,\), \(4,\)\]"):
         pearson(torch.rand(3), torch.rand(4))
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize("statistic", [pearson, concordance, spearman, kendall])
+def test_what_is_not_finite_shows_where_it_counts_and_only_there(statistic, bad):
+    u, e = torch.rand(2, 8)
+    counts = torch.arange(8) > 0
+    expected = statistic(u[1:], e[1:])
+    u[0] = bad
+    torch.testing.assert_close(statistic(u, e, counts), expected)
+    assert statistic(u, e).isnan()
+    assert statistic(e, u).isnan()

@@ -1,4 +1,5 @@
 import math
+import warnings
 
 import numpy as np
 import pyro
@@ -237,6 +238,129 @@ def test_a_head_may_bring_its_own_uncertainty():
     elbo = CorrelationELBO(weight=1.0)
     elbo.differentiable_loss(model, no_guide)
     torch.testing.assert_close(elbo.terms["rho/y"], pearson(u, (y - logits.sigmoid()).square()))
+
+
+def sites(**distributions):
+    """A model of rows that observes one value at each."""
+
+    def model():
+        with pyro.plate("rows", 30):
+            for name, fn in distributions.items():
+                pyro.sample(name, fn, obs=torch.full((30,), 0.5))
+
+    return model
+
+
+SCALE = torch.linspace(0.5, 2, 30)
+GOOD = dist.Normal(torch.linspace(-1, 1, 30) ** 2, SCALE)
+LEFT_OUT = {
+    "RelaxedBernoulli has no mean": lambda: dist.RelaxedBernoulli(torch.tensor(0.5), SCALE / 4),
+    "VonMises lives on a circle": lambda: dist.VonMises(SCALE, SCALE),
+    "mean or variance of Cauchy is infinite or undefined in 30 of 30": lambda: dist.Cauchy(
+        0.0, SCALE
+    ),
+    "mean or variance of StudentT is infinite or undefined in 30 of 30": lambda: dist.StudentT(
+        2.0, 0.0, SCALE
+    ),
+}
+
+
+@pytest.mark.parametrize("why", LEFT_OUT)
+def test_a_site_without_a_pair_is_left_out_and_said_once(why):
+    bad = LEFT_OUT[why]()
+    elbo = CorrelationELBO(weight=1.0)
+    with pytest.warns(UserWarning, match=f"The site 'b' is left out of the correlation: {why}"):
+        loss = elbo.differentiable_loss(sites(a=GOOD, b=bad), no_guide)
+    assert elbo.differentiable_loss(sites(a=GOOD, b=bad), no_guide) == loss  # and not a word more
+    assert list(elbo.left_out) == ["b"]
+    assert set(elbo.terms) == {"elbo", "rho/a"}
+    value = torch.full((30,), 0.5)
+    nll = -(GOOD.log_prob(value) + bad.log_prob(value)).sum() / 60  # its likelihood counts
+    rho = pearson(SCALE.square(), (value - GOOD.mean).square())
+    torch.testing.assert_close(loss, nll + 1 - rho)
+
+
+@pytest.mark.parametrize("why", LEFT_OUT)
+def test_no_site_left_is_refused_and_by_name_too(why):
+    model = sites(b=LEFT_OUT[why]())
+    with (
+        pytest.warns(UserWarning, match="'b' is left out"),
+        pytest.raises(ValueError, match=r"No observed site is left .*'b': .*`CorrelationELBO\(0.0"),
+    ):
+        CorrelationELBO(weight=1.0).differentiable_loss(model, no_guide)
+    with pytest.raises(ValueError, match=f"`sites` names 'b', which can not be correlated: {why}"):
+        CorrelationELBO(weight=1.0, sites=["b"]).differentiable_loss(model, no_guide)
+
+
+def test_a_model_that_observes_nothing_has_no_correlation():
+    def model():
+        pyro.factor("penalty", torch.tensor(1.0))
+
+    with pytest.raises(ValueError, match="correlated: the model observes nothing. Use a"):
+        CorrelationELBO(weight=1.0).differentiable_loss(model, no_guide)
+
+
+@pytest.mark.parametrize("why", LEFT_OUT)
+def test_without_weight_nothing_is_said(why):
+    elbo = CorrelationELBO(weight=0.0)
+    assert math.isfinite(elbo.loss(sites(b=LEFT_OUT[why]()), no_guide))
+    assert why in elbo.left_out["b"]
+
+
+def test_an_uncertainty_of_its_own_brings_an_infinite_variance_back():
+    def model():
+        with pyro.plate("rows", 30):
+            fn = dist.StudentT(2.0, torch.zeros(30), SCALE)
+            pyro.sample("y", fn, obs=SCALE.flip(0), infer={"uncertainty": SCALE})
+
+    elbo = CorrelationELBO(weight=1.0)
+    elbo.loss(model, no_guide)
+    torch.testing.assert_close(elbo.terms["rho/y"], pearson(SCALE, SCALE.flip(0).square()))
+
+
+@pytest.mark.parametrize("handler", [poutine.trace, FixedScale])
+def test_a_training_that_has_diverged_shows(handler):
+    model = sites(a=dist.Normal(GOOD.mean, GOOD.mean * torch.nan, validate_args=False))
+    elbo = CorrelationELBO(weight=1.0)
+    with pyro.validation_enabled(False), handler(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Encountered NaN")  # of Pyro, in debug mode
+        assert math.isnan(elbo.differentiable_loss(model, no_guide))
+    assert elbo.left_out == {}
+
+
+def test_sites_that_end_like_pyros_are_all_correlated():
+    x = SCALE.flip(0)
+    model = sites(y=GOOD, y_observed=dist.Normal(0.0, x), y_unobserved=dist.Normal(1.0, x))
+    elbo = CorrelationELBO(weight=1.0)
+    elbo.loss(model, no_guide)
+    assert {k for k in elbo.terms if k != "elbo"} == {
+        "rho/y", "rho/y_observed", "rho/y_unobserved"
+    }  # fmt: skip
+    chosen = CorrelationELBO(weight=1.0, sites=["y_observed"])
+    chosen.loss(model, no_guide)
+    assert set(chosen.terms) == {"elbo", "rho/y_observed"}
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        dist.Binomial(40.0, SCALE / 4),
+        dist.Poisson(SCALE),
+        dist.NegativeBinomial(SCALE, 0.5),
+        dist.Geometric(SCALE / 4),
+        dist.Gamma(SCALE, 2.0),
+    ],
+)
+def test_counts_are_correlated_by_their_mean_and_variance(fn):
+    y = fn.sample() + torch.finfo(torch.float32).eps * isinstance(fn, dist.Gamma)
+
+    def model():
+        with pyro.plate("rows", 30):
+            pyro.sample("y", fn, obs=y)
+
+    elbo = CorrelationELBO(weight=1.0)
+    elbo.loss(model, no_guide)
+    torch.testing.assert_close(elbo.terms["rho/y"], pearson(fn.variance, (y - fn.mean).square()))
 
 
 def test_sure_preset_is_squared_error_and_correlation(model, data):
