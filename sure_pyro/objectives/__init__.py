@@ -17,6 +17,7 @@ from sure_pyro.objectives.scores import (
     FixedScale,
     LaplaceNLL,
     Pinball,
+    PositiveWeights,
     Score,
     StudentTNLL,
     Unchanged,
@@ -26,5 +27,5 @@ __all__ = [
     "CorrelationELBO", "preset", "SCORES", "CORRELATIONS", "uncertainty_error_pair",
     "pearson", "spearman", "kendall", "concordance",
     "Score", "Unchanged", "FixedScale", "BetaNLL", "StudentTNLL", "LaplaceNLL", "CRPS", "Pinball",
-    "Evidential", "Faithful",
+    "Evidential", "PositiveWeights", "Faithful",
 ]  # fmt: skip

@@ -11,28 +11,31 @@ from torch.distributions import constraints
 
 
 class Score(Messenger):
-    """Effect handler that scores observed `Normal` sites by another rule.
+    """Effect handler that scores observed sites of one kind, `Normal`, by another rule.
 
     Subclasses say by which in `rescored`. The site's own distribution stays in
     ``infer["pair_from"]``, so that the correlation objective still reads its variance. Plates,
-    masks and scales are the site's own; ``to_event`` and ``mask`` around the `Normal` are kept.
+    masks and scales are the site's own; ``to_event`` and ``mask`` around it are kept.
     Sites that are not observed, and other distributions, are left alone.
 
     Attributes
     ----------
     sees_variance : bool
         Whether the score depends on the scale, so that it can choose between two of them.
+    kind : type
+        Distribution of the sites that are scored.
     """
 
     sees_variance = True
+    kind: type = dist.Normal
 
-    def rescored(self, fn: dist.Normal) -> TorchDistributionMixin:
+    def rescored(self, fn: Any) -> TorchDistributionMixin:
         """Distribution of the shapes of `fn` whose ``log_prob`` is minus the score.
 
         Parameters
         ----------
-        fn : Normal
-            Of the site, without ``to_event``.
+        fn : Distribution
+            Of the site and of this `kind`, without ``to_event``.
         """
         raise NotImplementedError
 
@@ -46,14 +49,14 @@ class Score(Messenger):
             msg["fn"] = fn
 
     def _inside(self, fn: Any) -> TorchDistributionMixin | None:
-        """Rescore what ``to_event`` and ``mask`` are wrapped around; None if it is no Normal."""
+        """Rescore what ``to_event`` and ``mask`` are wrapped around; None if it is another kind."""
         if isinstance(fn, dist.Independent):
             inner = self._inside(fn.base_dist)
             return inner and inner.to_event(fn.reinterpreted_batch_ndims)
         if isinstance(fn, dist.MaskedDistribution):
             inner = self._inside(fn.base_dist)
             return inner and inner.mask(fn._mask)
-        return self.rescored(fn) if isinstance(fn, dist.Normal) else None
+        return self.rescored(fn) if isinstance(fn, self.kind) else None
 
 
 class Scored(TorchDistribution):

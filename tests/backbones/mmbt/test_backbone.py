@@ -7,9 +7,10 @@ import torch
 
 import sure_pyro as sp
 from sure_pyro.backbones import Tokens, check_backbone
-from sure_pyro.backbones.mmbt import MMBT
+from sure_pyro.backbones.mmbt import MMBT, positive_weights
 from sure_pyro.backbones.mmbt.network import bert_model
 from sure_pyro.data import Batch
+from sure_pyro.objectives import PositiveWeights
 from tests.backbones.mmbt.conftest import make_batch, make_mmbt, official
 from tests.backbones.test_resnet import torchvision_state
 
@@ -255,7 +256,9 @@ def test_from_a_batch_with_gaps_to_a_prediction_by_both_roads():
     available[::4, 0] = available[1::4, 1] = False
     train, test = make_batch(24, seed=1), make_batch(24, seed=2, available=available)
     model = sp.SURE(make_mmbt(num_image_embeds=2), reconstructor_options={"width": 8})
-    sp.fit(model, train, train, epochs=1, seed=0, progress_bar=False)
+    weights = positive_weights(train.target)
+    objective = (sp.CorrelationELBO(0.25), lambda: PositiveWeights(weights))
+    sp.fit(model, train, train, objective, epochs=1, seed=0, progress_bar=False)
     prediction = model.predict(test, propagate="both", num_samples=50)
     assert prediction.total.isfinite().all()
     assert (prediction.variance["text"][available[:, 0]] == 0).all()
