@@ -70,7 +70,9 @@ class HAMLET(Backbone):
     ):
         _check_modalities(modalities)
         _check_choices(merge, width, num_heads)
-        super().__init__([m["name"] for m in modalities])
+        filmed = any(m["kind"] == "frames" for m in modalities)
+        # A row of frames is a whole clip of pictures, too large for many of them at once.
+        super().__init__([m["name"] for m in modalities], batch_size=4 if filmed else 64)
         self.config: dict[str, Any] = {
             "modalities": [dict(m) for m in modalities],
             "num_classes": num_classes,

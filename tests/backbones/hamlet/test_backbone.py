@@ -212,6 +212,13 @@ def test_from_a_batch_with_gaps_to_a_prediction_by_both_roads():
     assert (prediction.variance["rgb"][available[:, 0]] == 0).all()
 
 
+def test_wrapping_changes_no_output():
+    backbone, batch = make_hamlet(), make_batch(B=24)
+    model = sp.SURE(backbone).initialize(batch)
+    mean = model.predict(batch, propagate="none").mean
+    torch.testing.assert_close(mean, backbone(batch), rtol=0, atol=1e-5)
+
+
 def test_weights_follow_the_seed_and_the_global_generator_stays():
     torch.manual_seed(3)
     expected = torch.rand(2)

@@ -29,14 +29,17 @@ def make_mmbt(seed=0, **options):
     return model.freeze()
 
 
-def make_batch(B=5, L=6, seed=0, C=3, available=None):
-    """Texts of 1 to L word pieces and images of 64 pixels a side, with labels."""
+def make_batch(B=5, L=6, seed=0, C=3, available=None, fields=False):
+    """Texts of 1 to L word pieces, with their mask as a field or beside, and small images."""
     g = torch.Generator().manual_seed(seed)
     lengths = torch.randint(1, L + 1, (B,), generator=g)
     exists = torch.arange(L) < lengths.unsqueeze(1)
     ids = torch.randint(4, 100, (B, L), generator=g) * exists
     image = torch.randn(B, 3, 64, 64, generator=g)
     target = torch.randint(0, 2, (B, C), generator=g).float()
+    if fields:
+        text = {"input_ids": ids, "attention_mask": exists.long()}
+        return Batch({"text": text, "image": image}, available, target, task="multilabel")
     features = {"text": ids, "image": image}
     return Batch(features, available, target, padding={"text": exists}, task="multilabel")
 

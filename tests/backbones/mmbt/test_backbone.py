@@ -52,6 +52,13 @@ def test_segments_of_two_sentences_are_part_of_the_embedded_latent_only():
         make_mmbt(tap="proj").encode(batch)
 
 
+def test_a_mask_among_the_fields_is_the_mask_beside_them(tap):
+    model = make_mmbt(tap=tap)
+    beside, among = make_batch(), make_batch(fields=True)
+    torch.testing.assert_close(model(among), model(beside), rtol=0, atol=0)
+    assert torch.equal(model.encode(among)["text"].exists, beside.padding["text"])
+
+
 def test_block_is_what_stands_in_front_of_the_words(tap):
     model, batch = make_mmbt(num_image_embeds=3, tap=tap), make_batch()
     image = model.encode(batch)["image"]
@@ -254,7 +261,8 @@ def test_impossible_options(options, message):
 def test_from_a_batch_with_gaps_to_a_prediction_by_both_roads():
     available = torch.ones(24, 2, dtype=torch.bool)
     available[::4, 0] = available[1::4, 1] = False
-    train, test = make_batch(24, seed=1), make_batch(24, seed=2, available=available)
+    train = make_batch(24, seed=1, fields=True)
+    test = make_batch(24, seed=2, available=available, fields=True)
     model = sp.SURE(make_mmbt(num_image_embeds=2), reconstructor_options={"width": 8})
     weights = positive_weights(train.target)
     objective = (sp.CorrelationELBO(0.25), lambda: PositiveWeights(weights))
@@ -262,6 +270,13 @@ def test_from_a_batch_with_gaps_to_a_prediction_by_both_roads():
     prediction = model.predict(test, propagate="both", num_samples=50)
     assert prediction.total.isfinite().all()
     assert (prediction.variance["text"][available[:, 0]] == 0).all()
+
+
+def test_wrapping_changes_no_output(tap):
+    backbone, batch = make_mmbt(tap=tap), make_batch(24)
+    model = sp.SURE(backbone).initialize(batch)
+    mean = model.predict(batch, propagate="none").mean
+    torch.testing.assert_close(mean, backbone(batch), rtol=0, atol=1e-5)
 
 
 def test_embeddings_are_tied_in_a_saved_model(tmp_path):
