@@ -7,7 +7,7 @@ missing modalities; `sure_pyro.backbones.WrappedBackbone` writes it for an exist
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -128,7 +128,7 @@ class Backbone(nn.Module, ABC):
         return super().train(mode and not self._frozen)
 
     @staticmethod
-    def wrap(net: nn.Module, latents: Mapping[str, str], **options) -> "Backbone":
+    def wrap(net: nn.Module, latents: Mapping[str, Any], **options) -> "Backbone":
         """Make a backbone of any ``nn.Module``: see `WrappedBackbone`."""
         from sure_pyro.backbones.wrap import WrappedBackbone
 
