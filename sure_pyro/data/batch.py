@@ -15,10 +15,11 @@ from jaxtyping import Bool, Int64, Shaped
 from torch import Tensor
 
 from sure_pyro.data import display
-from sure_pyro.data.fields import Modalities, each_field
+from sure_pyro.data.fields import Modalities, each_field, floating_dtype, labelled, worded
 from sure_pyro.data.join import joined
 from sure_pyro.data.masks import blank, existing_entries, settle
-from sure_pyro.data.padding import read_padding
+from sure_pyro.data.narrow import narrowed
+from sure_pyro.data.padding import check_padding
 from sure_pyro.data.patterns import rows_by_pattern
 from sure_pyro.data.split import split_rows
 from sure_pyro.data.targets import check_target
@@ -45,8 +46,9 @@ class Batch:
     available : bool Tensor, shape ``(B, M)``, optional
         True where a modality was recorded; everything by default.
     target : Tensor, optional
-        int64 ``(B,)`` classes, floating ``(B,)`` or ``(B, C)`` regression, floating 0 and 1
-        ``(B, C)`` multi-label.
+        Integers ``(B,)`` are classes, floating ``(B,)`` or ``(B, C)`` regression, and 0 and 1
+        ``(B, C)`` multi-label; kept as int64 for classes and floating for the others. What is open
+        is read by `sure_pyro.data.targets.infer_task`, announced, and overridden by `task`.
     group : int64 Tensor, shape ``(B,)``, optional
         Rows of one group (subject, video, week) never straddle a split.
     recorded : mapping of str to bool Tensor, shapes ``(B, *event_i)``, optional
@@ -61,6 +63,9 @@ class Batch:
         Of the classes or labels; ``"0", "1", ...`` by default for classes.
     test : bool Tensor, shape ``(B,)``, optional
         Rows that the data's author set aside.
+    notes : mapping of str to str, optional
+        By argument, how what was open to two readings was read. Shown with the batch; one on the
+        target is added where `task` is not given and the target is open.
     allow_empty : bool
         Accept rows without any available modality.
 
@@ -90,6 +95,7 @@ class Batch:
     task: str | None
     class_names: tuple[str, ...] | None
     test: Bool[Tensor, " B"] | None
+    notes: dict[str, str]
 
     def __init__(
         self,
@@ -102,27 +108,29 @@ class Batch:
         task: str | None = None,
         class_names: Sequence[str] | None = None,
         test: Tensor | None = None,
+        notes: Mapping[str, str] | None = None,
         *,
         allow_empty: bool = False,
     ):
         x = check_features(features)
         a = check_available(available, x)
         parts = check_parts(recorded, x)
-        tokens = read_padding(padding, x, a)
+        tokens = check_padding(padding, x, a)
         check_finite(x, a, tokens, parts)
         a, tokens, parts = settle(x, a, tokens, parts)
         check_some_available(a, allow_empty)
-        y, task, names = check_target(target, len(a), a.device, task, class_names)
+        y = check_target(target, len(a), a.device, task, class_names, floating_dtype(x))
         self.__dict__.update(
             features=blank(x, a, tokens, parts),
             available=a,
-            target=y,
+            target=y.values,
             group=check_rows(group, "group", x, torch.int64),
             recorded=parts,
             padding=tokens,
-            task=task,
-            class_names=names,
+            task=y.task,
+            class_names=y.class_names,
             test=check_rows(test, "test", x, torch.bool),
+            notes=dict(notes or {}) | ({"target": y.note} if y.note else {}),
         )
 
     # -- what it is -----------------------------------------------------------------------------
@@ -225,12 +233,21 @@ class Batch:
         ----------
         *where : torch.device, str, int or torch.dtype
             A dtype must be floating; integers and masks keep theirs.
+
+        Raises
+        ------
+        TypeError
+            If a dtype is not floating.
+        ValueError
+            If the dtype has too few digits for how the values vary: see `sure_pyro.data.narrow`.
         """
         dtypes = [w for w in where if isinstance(w, torch.dtype)]
         if any(not dtype.is_floating_point for dtype in dtypes):
             raise TypeError(
                 f"`to` changes floating values only, to a floating dtype; got {dtypes}."
             )
+        for dtype in dtypes:
+            self._check_digits(dtype)
 
         def move(x: Tensor) -> Tensor:
             for w in where:
@@ -240,6 +257,15 @@ class Batch:
 
         return self._map(move)
 
+    def _check_digits(self, dtype: torch.dtype) -> None:
+        for name, modality in self.features.items():
+            entries = labelled(name, self.recorded_entries(name)).values()
+            for (words, x), kept in zip(worded(name, modality).items(), entries, strict=True):
+                if x.is_floating_point():
+                    narrowed(x, dtype, words, kept)
+        if self.target is not None and self.target.is_floating_point():
+            narrowed(self.target, dtype, "`target`")
+
     def replace(self, *, allow_empty: bool | None = None, **changes: Any) -> "Batch":
         """Copy with other fields, checked as in the constructor.
 
@@ -248,11 +274,14 @@ class Batch:
         allow_empty : bool, optional
             By default rows without a modality are accepted if there are such rows already.
         **changes
-            Fields of `Batch`.
+            Fields of `Batch`. A new target or task drops the note on how the old one was read.
         """
         if allow_empty is None:
             allow_empty = not bool(self.available.any(1).all())
-        return Batch(**{**self.__dict__, **changes}, allow_empty=allow_empty)
+        fields = dict(self.__dict__)
+        if {"target", "task"} & set(changes):
+            fields["notes"] = {k: v for k, v in self.notes.items() if k != "target"}
+        return Batch(**{**fields, **changes}, allow_empty=allow_empty)
 
     def restrict(
         self,

@@ -1,23 +1,30 @@
-"""Batches from a pandas DataFrame: columns are the entries of vector modalities."""
+"""Batches from a pandas DataFrame: columns are the entries of vector modalities.
 
-from collections.abc import Mapping, Sequence
+A column may have any name that pandas takes: text, a number, a tuple, a label of several levels.
+"""
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 import torch
+from torch import Tensor
 
 from sure_pyro.data.arrays import from_arrays
 from sure_pyro.data.batch import Batch
+from sure_pyro.data.narrow import narrowed
+from sure_pyro.data.reading import Numbers, read_numbers
 
 
 def from_dataframe(
     df: pd.DataFrame,
-    modalities: Mapping[str, Sequence[str]],
-    target: str | Sequence[str] | None = None,
-    group: str | None = None,
+    modalities: Mapping[str, Iterable[Hashable]],
+    target: Hashable | Iterable[Hashable] = None,
+    group: Hashable = None,
     *,
     task: str | None = None,
-    test: str | None = None,
+    test: Hashable = None,
     nan: str = "error",
     dtype: torch.dtype = torch.float32,
     allow_empty: bool = False,
@@ -27,20 +34,25 @@ def from_dataframe(
     Parameters
     ----------
     df : DataFrame
-    modalities : mapping of str to sequence of str
-        The columns of each modality: shape ``(B, number of columns)``.
-    target : str or sequence of str, optional
+        Its rows are read in order, whatever its index.
+    modalities : mapping of str to sequence of column names
+        The columns of each modality: shape ``(B, number of columns)``, booleans as 0 and 1. A
+        column belongs to one modality, or else hiding one would not hide it.
+    target : column name or list of column names, optional
         One column, or several outputs or labels. A column of text, booleans or categories becomes
-        classes, with their sorted values (or the order of the categories) as class names.
-    group : str, optional
-        Column of group ids, of any kind; groups are numbered in sorted order.
+        classes, with their sorted values (or the order of the categories) as class names; else as
+        in `from_arrays`.
+    group : column name, optional
+        Group ids, of any kind; groups are numbered in sorted order.
     task : {"classification", "regression", "multilabel"}, optional
-    test : str, optional
-        Column that is True (or 1) for rows set aside as test part.
+        As in `from_arrays`.
+    test : column name, optional
+        True or 1, or the text True or test, for rows set aside as test part.
     nan : {"error", "missing"}
-        What NaN in the modality columns means, as in `from_arrays`.
+        What NaN and NA in the modality columns mean, as in `from_arrays`.
     dtype : torch.dtype
-        Of features and floating targets.
+        Of features and floating targets. Refused where its digits do not suffice for how a column
+        varies.
     allow_empty : bool
         Accept rows without any available modality.
 
@@ -51,9 +63,10 @@ def from_dataframe(
     Raises
     ------
     ValueError
-        If a column is not there, or as in `from_arrays`.
+        If a column is not there, there twice, or in two modalities, if the target is among the
+        features, or as in `from_arrays`.
     TypeError
-        If a modality has columns that are not numbers.
+        If `df` is no DataFrame, or a modality has columns that are not numbers.
 
     Examples
     --------
@@ -62,50 +75,113 @@ def from_dataframe(
     >>> batch.class_names, batch.target.tolist()
     (('a', 'b'), [1, 0])
     """
-    _check_columns(df, modalities, target, group, test)
-    features = {name: _numbers(df, name, list(columns)) for name, columns in modalities.items()}
-    y, class_names = (None, None) if target is None else _target(df, target)
+    check_frame(df)
+    named = {name: _columns(df, columns, name) for name, columns in modalities.items()}
+    outputs = _outputs(df, target)
+    complete = [*outputs, *(c for c in (group, test) if c is not None)]
+    _check_there(df, complete)
+    _check_complete(df, complete)
+    _check_apart(named, outputs)
     return from_arrays(
-        features,
-        y,
+        {name: _features(df, name, columns, dtype) for name, columns in named.items()},
+        None if target is None else df[target if _is_column(df, target) else outputs],
         group=None if group is None else df[group].factorize(sort=True)[0],
         task=task,
-        class_names=class_names,
         nan=nan,
-        test=None if test is None else df[test].to_numpy().astype(bool),
+        test=None if test is None else df[test],
         dtype=dtype,
         allow_empty=allow_empty,
     )
 
 
-def _check_columns(df: pd.DataFrame, modalities: Mapping, target, group, test) -> None:
-    outputs = [target] if isinstance(target, str) or target is None else list(target)
-    text = [name for name, columns in modalities.items() if isinstance(columns, str)]
-    if text:
+def check_frame(df: Any) -> None:
+    """Raise TypeError unless it is a DataFrame."""
+    if not isinstance(df, pd.DataFrame):
+        more = " A column alone: `series.to_frame()`." if isinstance(df, pd.Series) else ""
+        raise TypeError(f"`df` must be a DataFrame; got {type(df).__name__}.{more}")
+
+
+def _is_column(df: pd.DataFrame, name: Any) -> bool:
+    """Whether this is meant as the name of one column, as a tuple may be, and as no list."""
+    if not _hashable(name):
+        return False
+    return isinstance(name, str) or not isinstance(name, Iterable) or name in df.columns
+
+
+def _outputs(df: pd.DataFrame, target: Any) -> list[Hashable]:
+    if target is None:
+        return []
+    return [target] if _is_column(df, target) else list(target)
+
+
+def _hashable(name: Any) -> bool:
+    try:
+        hash(name)
+    except TypeError:
+        return False
+    return True
+
+
+def _columns(df: pd.DataFrame, columns: Any, modality: str) -> list[Hashable]:
+    if _is_column(df, columns):
         raise ValueError(
-            f"`modalities` needs a list of columns for each; {text} got a single text."
+            f"`modalities` needs a list of columns for each; {[modality]} got the single "
+            f"{columns!r}. Write [{columns!r}]."
         )
-    named = [c for columns in modalities.values() for c in columns] + [*outputs, group, test]
-    lacking = [c for c in named if c is not None and c not in df.columns]
+    listed = list(columns)
+    _check_there(df, listed)
+    return listed
+
+
+def _check_there(df: pd.DataFrame, columns: list[Any]) -> None:
+    """Raise ValueError unless each of these is the name of exactly one column."""
+    lacking = [c for c in columns if not _hashable(c) or c not in df.columns]
     if lacking:
         raise ValueError(f"The DataFrame has no columns {lacking}; it has {list(df.columns)}.")
-    gaps = [c for c in [*outputs, group, test] if c is not None and df[c].isna().any()]
+    several = [c for c in columns if isinstance(df[c], pd.DataFrame)]
+    if several:
+        raise ValueError(
+            f"{several} name several columns each, of {list(df.columns)}. Rename columns that are "
+            "called alike; name columns of several levels in full, as tuples."
+        )
+
+
+def _check_complete(df: pd.DataFrame, columns: list[Hashable]) -> None:
+    gaps = [c for c in columns if df[c].isna().any()]
     if gaps:
         raise ValueError(f"Columns {gaps} have missing values; only modalities may have them.")
 
 
-def _numbers(df: pd.DataFrame, name: str, columns: list[str]) -> Any:
-    wrong = [c for c in columns if not pd.api.types.is_numeric_dtype(df[c])]
-    if wrong:
-        raise TypeError(f"Columns {wrong} of modality {name!r} are not numbers: encode them first.")
-    return df[columns].to_numpy(dtype="float64", na_value=float("nan"))
+def _check_apart(named: Mapping[str, list[Hashable]], outputs: list[Hashable]) -> None:
+    """Raise ValueError if a column is in two modalities, or the target among the features."""
+    uses = Counter(column for columns in named.values() for column in columns)
+    twice = [column for column, times in uses.items() if times > 1]
+    if twice:
+        raise ValueError(
+            f"Columns {twice} are named more than once in `modalities`: a column that is in two "
+            "modalities would not go missing with one. Copy it under another name if that is meant."
+        )
+    leaked = [column for column in outputs if column in uses]
+    if leaked:
+        raise ValueError(
+            f"The target {leaked} is among the columns of `modalities`: it would be predicted from "
+            "itself. Leave it out there, or copy it under another name if that is meant."
+        )
 
 
-def _target(df: pd.DataFrame, target: str | Sequence[str]) -> tuple[Any, list[str] | None]:
-    if not isinstance(target, str):
-        return df[list(target)].to_numpy(), None
-    y = df[target]
-    if pd.api.types.is_numeric_dtype(y) and not pd.api.types.is_bool_dtype(y):
-        return y.to_numpy(), None
-    classes = y.astype("category").cat
-    return classes.codes.to_numpy(), [str(name) for name in classes.categories]
+def _features(df: pd.DataFrame, name: str, columns: list[Hashable], dtype: torch.dtype) -> Tensor:
+    """Columns side by side, ``(B, number of columns)``, NaN where they have nothing."""
+    read = []
+    for column in columns:
+        words = f"Column {column!r} of modality {name!r}"
+        values = _with_nan(read_numbers(df[column], words))
+        read.append(narrowed(values, dtype, words))
+    return torch.stack(read, 1)
+
+
+def _with_nan(numbers: Numbers) -> Tensor:
+    x, gaps = numbers
+    if gaps is None:
+        return x
+    x = x if x.is_floating_point() else x.double()
+    return x.masked_fill(gaps, float("nan"))

@@ -14,14 +14,15 @@ if TYPE_CHECKING:
 
 
 def as_text(batch: "Batch") -> str:
-    """Rows, task, modalities and their fields with shapes and share available, patterns."""
+    """Rows, task, modalities and their fields with shapes and share available, patterns, notes."""
     rows = _table(batch)
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = [
         "  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-    return "\n".join([f"Batch of {_headline(batch)}", *lines, f"  {_footer(batch)}"])
+    notes = [f"  {note}" for note in batch.notes.values()]
+    return "\n".join([f"Batch of {_headline(batch)}", *lines, f"  {_footer(batch)}", *notes])
 
 
 def as_html(batch: "Batch") -> str:
@@ -35,6 +36,7 @@ def as_html(batch: "Batch") -> str:
         f"<p><b>Batch</b> of {html.escape(_headline(batch))}</p>"
         f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         f"<p>{html.escape(_footer(batch))}</p>"
+        + "".join(f"<p>{html.escape(note)}</p>" for note in batch.notes.values())
     )
 
 

@@ -8,6 +8,7 @@ of a modality come and go together. Whatever treats both alike goes through `eac
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+import torch
 from jaxtyping import Bool
 from torch import Tensor
 
@@ -53,6 +54,12 @@ def worded(name: str, x: Any) -> dict[str, Any]:
 def reference(features: Modalities) -> Tensor:
     """Any tensor of the features: its rows and its device are those of all."""
     return tensors_of(next(iter(features.values())))[0]
+
+
+def floating_dtype(features: Modalities) -> torch.dtype:
+    """Floating dtype of the features: that of the first that is floating, or else float32."""
+    tensors = [x for modality in features.values() for x in tensors_of(modality)]
+    return next((x.dtype for x in tensors if x.is_floating_point()), torch.float32)
 
 
 def plain(features: Modalities, name: str, purpose: str) -> Tensor:

@@ -14,27 +14,38 @@ from sure_pyro.data.masks import Tensors
 from sure_pyro.data.validate import check_mask, check_names, rows_in_words
 
 
-def read_padding(padding: Any, features: Modalities, available: Tensor) -> dict[str, Tensor]:
-    """Padding masks by modality, ``(B, L_i)``.
-
-    Where a modality has a field ``attention_mask`` and no mask is given, the field is the mask.
+def check_padding(padding: Any, features: Modalities, available: Tensor) -> dict[str, Tensor]:
+    """Padding masks by modality, ``(B, L_i)``, of a batch.
 
     Raises
     ------
     TypeError, ValueError
-        If a mask is none or fits no field, if it says other than the attention mask, or if an
-        available sequence has no token at all.
+        As `find_padding`; also if a mask says other than the attention mask, or if an available
+        sequence has no token at all.
+    """
+    masks = find_padding(padding, features)
+    for i, (name, x) in enumerate(features.items()):
+        attention = attention_mask(x, name)
+        if attention is not None:
+            _check_agree(name, masks[name], attention, available[:, i])
+    _check_lengths(available, features, masks)
+    return masks
+
+
+def find_padding(padding: Any, features: Modalities) -> dict[str, Tensor]:
+    """Padding masks by modality, given or, where none is, the field ``attention_mask``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a mask is none or fits no field, or a modality is unknown.
     """
     masks = {} if padding is None else dict(padding)
     check_names(masks, "padding", features)
     for name, mask in masks.items():
         _check_fits(name, mask, features[name])
     attention = {name: attention_mask(x, name) for name, x in features.items()}
-    read = {name: mask for name, mask in attention.items() if mask is not None}
-    _check_agree(masks, read, list(features), available)
-    masks = read | masks
-    _check_lengths(available, features, masks)
-    return masks
+    return {name: mask for name, mask in attention.items() if mask is not None} | masks
 
 
 def attention_mask(x: Modality, name: str) -> Bool[Tensor, "B L"] | None:
@@ -75,17 +86,15 @@ def _check_fits(name: str, mask: Any, x: Modality) -> None:
         )
 
 
-def _check_agree(given: Tensors, read: Tensors, modalities: list[str], available: Tensor) -> None:
+def _check_agree(name: str, given: Tensor, attention: Tensor, available: Tensor) -> None:
     """The length of an absent sequence is not known, so absent rows are left out."""
-    for name in given.keys() & read.keys():
-        mask = read[name]
-        there = available[:, modalities.index(name)]
-        differ = (given[name] != mask).any(1) & there if given[name].shape == mask.shape else there
-        if differ.any():
-            raise ValueError(
-                f"`padding[{name!r}]` and the field {ATTENTION_MASK!r} of {name!r} differ in "
-                f"{rows_in_words(differ)}. Give one of them only."
-            )
+    alike = given.shape == attention.shape
+    differ = (given != attention).any(1) & available if alike else available
+    if differ.any():
+        raise ValueError(
+            f"`padding[{name!r}]` and the field {ATTENTION_MASK!r} of {name!r} differ in "
+            f"{rows_in_words(differ)}. Give one of them only."
+        )
 
 
 def _check_lengths(available: Tensor, features: Modalities, padding: Tensors) -> None:

@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
     [
         (torch.tensor([0, 3, 1]), "classification"),
         (torch.tensor([0, 1, 1]), "classification"),
-        (torch.tensor([0.0, 1.0]), "regression"),
+        (torch.tensor([0.0, 1.5]), "regression"),
         (torch.tensor([[0.5], [1.0]]), "regression"),
         (torch.tensor([[0.0, 1.0], [1.0, 1.0]]), "multilabel"),
     ],
@@ -24,9 +24,10 @@ def test_task_of_a_target(target, task):
 
 
 def test_class_names_default_to_the_numbers_seen():
-    assert check_target(torch.tensor([0, 2]), 2, CPU, None, None)[2] == ("0", "1", "2")
-    assert check_target(torch.tensor([0, 2]), 2, CPU, None, ["a", "b", "c", "d"])[2][3] == "d"
-    assert check_target(None, 2, CPU, None, None) == (None, None, None)
+    assert check_target(torch.tensor([0, 2]), 2, CPU, None, None).class_names == ("0", "1", "2")
+    named = check_target(torch.tensor([0, 2]), 2, CPU, None, ["a", "b", "c", "d"])
+    assert named.class_names == ("a", "b", "c", "d")
+    assert check_target(None, 2, CPU, None, None) == (None, None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -35,9 +36,16 @@ def test_class_names_default_to_the_numbers_seen():
         (torch.tensor([0, 3]), None, ["a", "b"], ValueError, r"0..1 \(2 .* row 1 .* being 3"),
         (torch.tensor([-1, 0]), None, None, ValueError, "lies outside in row 0 .* being -1"),
         (torch.tensor([0, 1]), "classes", None, ValueError, "`task` must be one of .*'classes'"),
-        (torch.tensor([0.5, 1]), "classification", None, TypeError, "int64 .* got torch.float32"),
-        (torch.tensor([[0], [1]]), "classification", None, TypeError, r"got torch.int64 \(2, 1\)"),
-        (torch.tensor([0, 1]), "regression", None, TypeError, "floating point for regression"),
+        (torch.tensor([0.5, 1]), "classification", None, ValueError, "after the point.* row 0"),
+        (torch.tensor([[0, 2], [1, 0]]), "classification", None, ValueError, "a single 1.* row 0"),
+        (
+            torch.tensor([[0, 2], [1, 0]]),
+            None,
+            None,
+            ValueError,
+            "is neither classes .* nor labels",
+        ),
+        (torch.tensor([0, 10**6]), None, None, ValueError, "1,000,001 of them, of which 2 are met"),
         (torch.tensor([0.5, NAN]), None, None, ValueError, "NaN or infinite in row 1"),
         (torch.tensor([[0.5, 1], [INF, 1]]), None, None, ValueError, "NaN or infinite in row 1"),
         (torch.tensor([0.5, 1.0]), None, ["a"], ValueError, "the task is regression"),
