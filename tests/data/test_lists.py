@@ -1,4 +1,4 @@
-"""Lists of sequences of unequal lengths become padded tensors; nothing becomes an absent modality."""
+"""Lists of sequences of unequal lengths become padded tensors; empty rows become absent."""
 
 import numpy as np
 import pandas as pd
@@ -68,7 +68,9 @@ def test_token_numbers_keep_their_type_beside_empty_rows():
 
 
 def test_a_nested_tensor_is_a_list():
-    nested = torch.nested.as_nested_tensor([torch.ones(2, 3), torch.ones(1, 3)])
+    nested = torch.nested.as_nested_tensor(
+        [torch.ones(2, 3), torch.ones(1, 3)], layout=torch.jagged
+    )
     assert from_arrays({"s": nested}).padding["s"].sum(1).tolist() == [2, 1]
 
 
