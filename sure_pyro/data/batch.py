@@ -74,7 +74,8 @@ class Batch:
     TypeError
         If a tensor is of the wrong kind.
     ValueError
-        If shapes, names, devices or ranges do not fit, if a recorded value is NaN or infinite, if
+        If a modality has a name that the library uses itself (`sure_pyro.data.names`), if shapes,
+        names, devices or ranges do not fit, if a recorded value is NaN or infinite, if
         an available sequence has no token (`padding` or ``attention_mask`` all False: a sequence of
         length zero is an absent one), or if a row has no available modality. The message names the
         modality and the rows.

@@ -30,6 +30,7 @@ from sure_pyro.data.arrays import from_arrays
 from sure_pyro.data.batch import Batch
 from sure_pyro.data.fields import labelled, worded
 from sure_pyro.data.files import Arrays, read_arrays, write_arrays
+from sure_pyro.data.names import ARRAYS
 from sure_pyro.data.targets import infer_task
 
 VERSION = 1
@@ -37,7 +38,7 @@ WIDE = (
     torch.float32, torch.float64, torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8,
     torch.bool,
 )  # fmt: skip
-RESERVED = ("modalities", "y", "split", "group", "class_names", "task", "version")
+RESERVED = ("y", *ARRAYS)
 PADDING, FIELDS, AVAILABLE = "padding:", "fields:", "available:"
 BESIDE = (PADDING, FIELDS, AVAILABLE)
 
@@ -96,14 +97,12 @@ def save_npz(path: str | Path, batch: Batch) -> None:
     Raises
     ------
     ValueError
-        If a modality has a reserved name, is floating but not float32 or float64, or is of integers
-        that are recorded in parts.
+        If a modality is floating but not float32 or float64, or of integers that are recorded in
+        parts.
     """
     arrays: dict[str, Any] = {"modalities": np.array(batch.modalities), "version": VERSION}
     for name in batch.modalities:
-        written = _written(batch, name)
-        _check_free(name, arrays, written)
-        arrays |= written
+        arrays |= _written(batch, name)
     arrays |= {PADDING + name: tokens.cpu().numpy() for name, tokens in batch.padding.items()}
     if batch.target is not None:
         arrays["y"] = batch.target.cpu().numpy()
@@ -222,14 +221,4 @@ def _check_writable(words: str, writable: bool, dtype: torch.dtype) -> None:
         raise ValueError(
             f"{words} is {dtype}; only float32, float64 and integers can be written. "
             "Convert it: `batch.to(torch.float32)`."
-        )
-
-
-def _check_free(name: str, arrays: Arrays, written: Arrays) -> None:
-    """Raise ValueError unless the arrays of a modality have names of their own."""
-    taken = [key for key in written if key in arrays or key in RESERVED]
-    if taken or name.startswith(BESIDE):
-        raise ValueError(
-            f"A modality can not be written under the name {name!r}; it is reserved, or names an "
-            f"array twice: {taken or BESIDE}. Rename it."
         )

@@ -3,6 +3,7 @@
 Checked once, when a `Batch` is built from outside; inside, batches are trusted.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from sure_pyro.data.fields import Modalities, labelled, reference, worded
 from sure_pyro.data.masks import Tensors, any_in_row, existing_entries
+from sure_pyro.data.names import check_field_names, check_modality_names
 
 TASKS = ("classification", "regression", "multilabel")
 
@@ -42,18 +44,26 @@ def check_features(features: Any) -> dict[str, Any]:
         )
     if not features:
         raise ValueError("`features` is empty: give at least one modality.")
+    check_modality_names(features)
     for name, x in features.items():
-        _check_name(name)
         _check_modality(name, x)
-    tensors = {label: v for name, x in features.items() for label, v in labelled(name, x).items()}
+    tensors = _by_label(features)
     _check_alike({label: len(x) for label, x in tensors.items()}, "number of rows")
     _check_alike({label: str(x.device) for label, x in tensors.items()}, "device")
     return {name: dict(x) if isinstance(x, Mapping) else x for name, x in features.items()}
 
 
-def _check_name(name: Any) -> None:
-    if not isinstance(name, str) or not name:
-        raise TypeError(f"Modality names must be non-empty strings; got {name!r}.")
+def _by_label(features: Modalities) -> dict[str, Tensor]:
+    pairs = [pair for name, x in features.items() for pair in labelled(name, x).items()]
+    twice = sorted(
+        label for label, times in Counter(label for label, _ in pairs).items() if times > 1
+    )
+    if twice:
+        raise ValueError(
+            f"Two fields would be called {twice} in tables and files, which join a modality and "
+            "its field by a dot. Rename a modality or a field."
+        )
+    return dict(pairs)
 
 
 def _check_modality(name: str, x: Any) -> None:
@@ -65,12 +75,12 @@ def _check_modality(name: str, x: Any) -> None:
                 "Give 0 and 1: `x.float()`."
             )
         return
-    wrong = [field for field in x if not isinstance(field, str) or not field]
-    if wrong or not x:
+    if not x:
         raise TypeError(
-            f"Modality {name!r} must be a tensor, or map the names of its fields to tensors; its "
-            f"fields are {list(x)}."
+            f"Modality {name!r} must be a tensor, or map the names of its fields to tensors; it "
+            "has no fields."
         )
+    check_field_names(x, name)
     for words, values in worded(name, x).items():
         _check_tensor(words, values, least_ndim=1)
 
@@ -102,7 +112,7 @@ def check_mask(mask: Any, argument: str, shape: tuple[int, ...], device: torch.d
     """Raise unless it is a bool tensor of the given shape, on the device of the features."""
     if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
         got = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
-        raise TypeError(f"{argument} must be a bool tensor; got {got}.")
+        raise TypeError(f"{argument} must be a bool tensor; got {got}. Make one: `mask == 1`.")
     if tuple(mask.shape) != tuple(shape):
         raise ValueError(
             f"{argument} must have shape {tuple(shape)}; got shape {tuple(mask.shape)}."

@@ -179,17 +179,12 @@ def test_a_file_gives_back_fields_integers_and_padding(tmp_path):
         assert {"text.input_ids", "fields:text", "available:text", "available:ids"} <= set(file)
 
 
-@pytest.mark.parametrize(
-    ("features", "text"),
-    [
-        ({"t": {"a": torch.ones(1, 1).bfloat16()}}, "Field 'a' of modality 't' is torch.bfloat16"),
-        ({"t": {"a": torch.ones(1, 1)}, "t.a": torch.ones(1, 1)}, r"twice: \['t.a'\]"),
-    ],
-)
-def test_fields_that_can_not_be_written(tmp_path, features, text):
-    with pytest.raises(ValueError, match=text):
-        save_npz(tmp_path / "x.npz", Batch(features))
+def test_fields_that_can_not_be_written(tmp_path):
+    with pytest.raises(ValueError, match="Field 'a' of modality 't' is torch.bfloat16"):
+        save_npz(tmp_path / "x.npz", Batch({"t": {"a": torch.ones(1, 1).bfloat16()}}))
     assert not list(tmp_path.iterdir())
+    with pytest.raises(ValueError, match=r"Two fields would be called \['t.a'\]"):
+        Batch({"t": {"a": torch.ones(1, 1)}, "t.a": torch.ones(1, 1)})
 
 
 def test_files_whose_fields_do_not_fit(tmp_path):
@@ -224,8 +219,9 @@ def test_what_needs_one_tensor_says_so(use, text):
 @pytest.mark.parametrize(
     ("fields", "error", "text"),
     [
-        ({}, TypeError, r"'t' must be a tensor, or map .*its fields are \[\]"),
-        ({1: torch.ones(3, 1)}, TypeError, r"its fields are \[1\]"),
+        ({}, TypeError, "'t' must be a tensor, or map .*it has no fields"),
+        ({1: torch.ones(3, 1)}, TypeError, "fields of modality 't' must be non-empty .* got 1"),
+        ({"a/b": torch.ones(3, 1)}, ValueError, "called 'a/b': '/' parts names .* 'a_b'"),
         ({"a": [1, 2]}, TypeError, "Field 'a' of modality 't' must be a tensor; got list"),
         ({"a": torch.ones(3, 0)}, ValueError, "Field 'a' of modality 't' is empty"),
         ({"a": torch.tensor(1.0)}, ValueError, "Field 'a' of modality 't' must have shape"),

@@ -148,9 +148,9 @@ def test_seeds_and_dtypes():
 
 
 def test_sizes_can_be_chosen():
-    batch, truth = synthetic(6, sizes={"x": 1, "y": 7}, num_factors=2)
+    batch, truth = synthetic(6, sizes={"x": 1, "w": 7}, num_factors=2)
     assert [x.shape[1] for x in batch.features.values()] == [1, 7]
-    assert truth.loadings["y"].shape == (7, 2)
+    assert truth.loadings["w"].shape == (7, 2)
 
 
 @pytest.mark.parametrize(

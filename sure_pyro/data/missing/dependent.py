@@ -63,7 +63,7 @@ def mar(
         If `given` is a modality with several fields, which has no score.
     """
     check_share(rate)
-    if given == TARGET and TARGET not in batch.features:
+    if given == TARGET:
         may_hide, score = candidates(batch, None), target_score(batch)
     elif given in batch.features:
         may_hide = torch.tensor([name != given for name in batch.modalities])
