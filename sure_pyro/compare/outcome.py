@@ -54,7 +54,8 @@ def observe(model: Any, masked: MaskedRows, **options) -> Outcome:
         Of ``model.predict``.
     """
     start = time.perf_counter()
-    prediction = model.predict(masked.batch, **options)
+    rows = masked if isinstance(model, SURE) else masked.batch  # encoders run once per row
+    prediction = model.predict(rows, **options)
     seconds = time.perf_counter() - start
     p = prediction.probabilities.get(prediction.roads[0])
     hidden = {}

@@ -68,6 +68,8 @@ class Batch:
         target is added where `task` is not given and the target is open.
     allow_empty : bool
         Accept rows without any available modality.
+    encoded : bool
+        The values are latents of a backbone, in its units, in the place of features.
 
     Raises
     ------
@@ -97,6 +99,7 @@ class Batch:
     class_names: tuple[str, ...] | None
     test: Bool[Tensor, " B"] | None
     notes: dict[str, str]
+    encoded: bool
 
     def __init__(
         self,
@@ -112,6 +115,7 @@ class Batch:
         notes: Mapping[str, str] | None = None,
         *,
         allow_empty: bool = False,
+        encoded: bool = False,
     ):
         x = check_features(features)
         a = check_available(available, x)
@@ -132,6 +136,7 @@ class Batch:
             class_names=y.class_names,
             test=check_rows(test, "test", x, torch.bool),
             notes=dict(notes or {}) | ({"target": y.note} if y.note else {}),
+            encoded=encoded,
         )
 
     # -- what it is -----------------------------------------------------------------------------

@@ -22,7 +22,9 @@ def as_text(batch: "Batch") -> str:
         for row in rows
     ]
     notes = [f"  {note}" for note in batch.notes.values()]
-    return "\n".join([f"Batch of {_headline(batch)}", *lines, f"  {_footer(batch)}", *notes])
+    kind = "Latents" if batch.encoded else "Batch"
+    return "
+".join([f"{kind} of {_headline(batch)}", *lines, f"  {_footer(batch)}", *notes])
 
 
 def as_html(batch: "Batch") -> str:

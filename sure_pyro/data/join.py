@@ -75,6 +75,7 @@ def _check_alike(first: "Batch", other: "Batch", k: int) -> None:
 def _description(batch: "Batch") -> dict[str, Any]:
     return {
         "modalities": batch.modalities,
+        "content": "latents" if batch.encoded else "features",
         "event shapes": {n: event_shape(x) for n, x in batch.features.items()},
         "dtypes": {n: each_field(x, lambda v: v.dtype) for n, x in batch.features.items()},
         "device": batch.available.device,

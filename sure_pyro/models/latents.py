@@ -7,7 +7,7 @@ the mean would give.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from sure_pyro.backbones.seam import Backbone, Latent, Tokens, values_of
 from sure_pyro.backbones.stand_in import complete_rows, with_stand_ins
-from sure_pyro.data import Batch
+from sure_pyro.data import Batch, MaskedRows
 from sure_pyro.data.fields import each_field, event_shape, tokens_of
 from sure_pyro.data.standardize import masked_moments
 
@@ -51,8 +51,32 @@ class Latents:
         """The modality names, in order."""
         return tuple(self.values)
 
+    @property
+    def present(self) -> Bool[Tensor, "B M"]:
+        """Modalities of which something was recorded."""
+        return torch.stack([a.any(-1) for a in self.available.values()], -1)
+
     def __len__(self) -> int:
         return next(iter(self.values.values())).shape[0]
+
+    def batches(
+        self, batch_size: int, generator: torch.Generator | None = None
+    ) -> Iterator["Latents"]:
+        """All rows in random order, some at a time."""
+        for rows in torch.randperm(len(self), generator=generator).split(batch_size):
+            yield self[rows]
+
+    def hidden(self, visible: Masks) -> "Latents":
+        """The same rows with less recorded: ``available`` lowered to `visible`, values blanked."""
+        available, values, padding = {}, {}, {}
+        for name, z in self.values.items():
+            available[name] = a = self.available[name] & visible[name]
+            kept = a
+            if name in self.padding:  # of what is gone the length is gone, too
+                padding[name] = self.padding[name] | ~a.any(-1, keepdim=True)
+                kept = a | ~padding[name]
+            values[name] = torch.where(kept.unsqueeze(-1), z, torch.zeros_like(z))
+        return Latents(values, available, padding, self.target)
 
     def __getitem__(self, rows) -> "Latents":
         def pick(tensors):
@@ -156,11 +180,12 @@ class LatentSpace(nn.Module):
     def fit_encode(cls, backbone: Backbone, batch: Batch) -> tuple["LatentSpace", Latents]:
         """Learn from rows, and give their latents, encoded once."""
         backbone.freeze()
-        if backbone.stand_in is None:
+        if backbone.stand_in is None and not batch.encoded:
             backbone.prepare(batch)
         with torch.autocast(batch.available.device.type, enabled=False):
             rows = complete_rows(batch, 2)
-            few = {name: values_of(z) for name, z in backbone.encode(rows).items()}
+            raw = as_latents(rows) if batch.encoded else backbone.encode(rows)
+            few = {name: values_of(z) for name, z in raw.items()}
         shapes = {n: (z.shape[1] if z.ndim == 3 else 1, z.shape[-1]) for n, z in few.items()}
         space = cls(
             backbone,
@@ -186,18 +211,27 @@ class LatentSpace(nn.Module):
             dtype = torch.promote_types(dtype, own)
         return dtype
 
-    def encode(self, batch: Batch) -> Latents:
+    def encode(self, batch: Batch | MaskedRows) -> Latents:
         """Equation 1 in standardised coordinates; entries that were not recorded are zero.
+
+        Rows under several masks are encoded once.
 
         What the backbone makes of padding is kept beside the mask that says so: a fusion that was
         trained without a mask goes on seeing what it always saw.
         """
+        if isinstance(batch, MaskedRows):
+            latents = self.encode(batch.complete)[torch.from_numpy(batch.row)]
+            return latents.hidden(self._tokens_of(batch.batch, latents))
         return self._standard(self._raw(batch))
+
+    def _tokens_of(self, batch: Batch, latents: Latents) -> Masks:
+        """What is recorded of every token according to the masks of a batch."""
+        return {n: self._recorded_tokens(batch, n, z) for n, z in latents.values.items()}
 
     @torch.no_grad()
     def _raw(self, batch: Batch) -> Latents:
         """Latents in the backbone's units, encoded a few rows at a time."""
-        batch = self._as_fitted(batch)
+        batch = batch if batch.encoded else self._as_fitted(batch)
         size = self.backbone.batch_size
         parts = [self._raw_part(batch[i : i + size]) for i in range(0, max(1, len(batch)), size)]
         joined = Latents.cat(parts)
@@ -205,7 +239,10 @@ class LatentSpace(nn.Module):
 
     def _raw_part(self, batch: Batch) -> Latents:
         stand = self.backbone.stand_in
-        raw = self.backbone.encode(batch if stand is None else with_stand_ins(batch, stand))
+        if batch.encoded:
+            raw = as_latents(batch)
+        else:
+            raw = self.backbone.encode(batch if stand is None else with_stand_ins(batch, stand))
         values, available, padding = {}, {}, {}
         for i, name in enumerate(self.shapes):
             latent = raw[name]
@@ -326,6 +363,14 @@ class LatentSpace(nn.Module):
         return available & recorded
 
 
+def as_latents(batch: Batch) -> dict[str, Latent]:
+    """Latents that a batch holds in the place of features, in the form that `encode` gives."""
+    return {
+        name: Tokens(z, batch.padding[name]) if name in batch.padding else z
+        for name, z in batch.features.items()
+    }
+
+
 def _with_rows(shape: Any) -> str:
     """Shape of a modality, or of each of its tensors, with the rows in front."""
     if isinstance(shape, Mapping):
@@ -377,7 +422,7 @@ def hide(
     ValueError
         If `odds` names an unknown modality or is not positive and finite.
     """
-    present = torch.stack([a.any(-1) for a in latents.available.values()], -1)  # (B, M)
+    present = latents.present
     B, M = present.shape
     num_present = present.sum(-1, keepdim=True).cpu()
     u = torch.rand(B, 1, generator=generator)

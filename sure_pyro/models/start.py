@@ -55,8 +55,7 @@ def _bias(readout: nn.Linear) -> Tensor:
 @torch.no_grad()
 def _said(model: "SURE", readout: nn.Linear, latents: Latents) -> tuple[Tensor, Tensor]:
     """What the model says of complete training rows, and the truth, ``(n, C)`` each."""
-    complete = torch.stack([a.any(-1) for a in latents.available.values()]).all(0)
-    rows = complete.nonzero()[:ROWS, 0]
+    rows = latents.present.all(1).nonzero()[:ROWS, 0]
     few, size = latents[rows], model.backbone.batch_size
     assert few.target is not None
     said = [few.target.new_zeros(0, readout.out_features)]

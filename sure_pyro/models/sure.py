@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sure_pyro.backbones import Backbone, check_backbone
 from sure_pyro.backbones.cut import shared_copy
-from sure_pyro.data import Batch
+from sure_pyro.data import Batch, MaskedRows
 from sure_pyro.data.task import num_outputs, target_of
 from sure_pyro.models import saving
 from sure_pyro.models.heads import HEADS, Head, Output
@@ -130,8 +130,9 @@ class SURE(LocalPyroModule):
         self._check_modalities(train)
         target_of(train)
         num_outputs = self._num_outputs(train)
-        self.backbone.prepare(train)
-        check_backbone(self.backbone, train)
+        if not train.encoded:
+            self.backbone.prepare(train)
+            check_backbone(self.backbone, train)
         self.space, latents = LatentSpace.fit_encode(self.backbone, train)
         if self.settings["separate_scale"] is None:
             self.settings["separate_scale"] = separate_scale
@@ -176,10 +177,10 @@ class SURE(LocalPyroModule):
 
     # -- the program ------------------------------------------------------------------------------
 
-    def encode(self, batch: Batch) -> Latents:
+    def encode(self, batch: Batch | MaskedRows) -> Latents:
         """Frozen projectors, equation 1: standardised latents and what is recorded of them."""
         self._require_initialized()
-        self._check_modalities(batch)
+        self._check_modalities(batch.complete if isinstance(batch, MaskedRows) else batch)
         return self.space.encode(batch)
 
     def reconstruct(self, latents: Latents, visible: Masks) -> dict[str, LocScale]:
@@ -276,7 +277,7 @@ class SURE(LocalPyroModule):
     @torch.no_grad()
     def predict(
         self,
-        batch: Batch,
+        batch: Batch | MaskedRows,
         propagate: str = "taylor",
         *,
         num_samples: int = 1000,
@@ -287,8 +288,8 @@ class SURE(LocalPyroModule):
 
         Parameters
         ----------
-        batch : Batch
-            Visible is what is available.
+        batch : Batch or MaskedRows
+            Visible is what is available. Rows under several masks are encoded once.
         propagate : {"taylor", "sampling", "both", "none"}
             How the reconstruction variance reaches the output: equation 7, equation 10, both, or
             not at all (the point prediction with the head's own variance).
@@ -319,7 +320,8 @@ class SURE(LocalPyroModule):
         latents = model.encode(batch)
         reconstruction = model.reconstruct(latents, latents.available)
         moments = take_roads(model, latents, propagate, num_samples, num_weights, seed)
-        return Prediction.collect(model, batch, moments, reconstruction)
+        rows = batch.batch if isinstance(batch, MaskedRows) else batch
+        return Prediction.collect(model, rows, moments, reconstruction)
 
     def _evaluating(self) -> "SURE":
         """The model in evaluation mode: a copy that shares its tensors, if it is not."""

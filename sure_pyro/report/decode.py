@@ -79,7 +79,7 @@ def fit_decoders(
         Of the ridge; latents are standardised.
     """
     masked, decoders = draw_masks(held_out, seed), {}
-    reconstruction = model.predict(masked.batch, "none").reconstruction
+    reconstruction = model.predict(masked, "none").reconstruction
     errors = hidden_latents(model, masked, reconstruction)
     for name in train.modalities:
         fitted, measured = _pair(model, train, name), _pair(model, held_out, name)

@@ -48,7 +48,7 @@ class Outcome:
 
 def observe(model: SURE, masked: MaskedRows, *, num_samples: int, seed: int) -> Outcome:
     """Predict all masked rows by both roads, and by the pretrained model with three fillings."""
-    prediction = model.predict(masked.batch, "both", num_samples=num_samples, seed=seed)
+    prediction = model.predict(masked, "both", num_samples=num_samples, seed=seed)
     scorer = Scorer.of(masked.batch)
     answers = {
         "full": as_float64(model.pretrained(masked.complete, "mean"))[masked.row],

@@ -22,7 +22,7 @@ def compare_objectives(
 ) -> dict[str, Compared]:
     """Measure each model over random masks; gains are over the model `main`."""
     rows, scorer = masked.slices()[RANDOM], Scorer.of(masked.batch)
-    predictions = {name: model.predict(masked.batch, "taylor") for name, model in models.items()}
+    predictions = {name: model.predict(masked, "taylor") for name, model in models.items()}
     answers = {name: scorer.answer_of(p, "taylor") for name, p in predictions.items()}
     loss = {name: scorer.loss(answer)[rows] for name, answer in answers.items()}
     nll = {name: scorer.nll_of(p, "taylor")[rows] for name, p in predictions.items()}

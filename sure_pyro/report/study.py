@@ -168,7 +168,7 @@ def evaluate(parts: Parts, models: Mapping[str, Fitted], settings: Settings) -> 
 
 def _validation_ratio(model: SURE, validation: Batch, seed: int) -> float:
     masked = draw_masks(validation, seed)
-    reconstruction = model.predict(masked.batch, "none").reconstruction
+    reconstruction = model.predict(masked, "none").reconstruction
     hidden = hidden_latents(model, masked, reconstruction)
     u: Uncertainty | None = measure_uncertainty(hidden, masked, masked.slices()[RANDOM], seed)
     return u.ratio if u else float("nan")

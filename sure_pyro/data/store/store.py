@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Int64, Shaped
 from torch import Tensor
 
+from sure_pyro.data.batch import Batch
 from sure_pyro.data.random import generator
 from sure_pyro.data.split import split_rows
 from sure_pyro.data.store.create import Settings, as_json, create
@@ -293,6 +294,41 @@ class LatentStore:
             ``target``, ``group`` and ``source``, each ``(B, ...)`` or None.
         """
         return self._fields(self._reader.read(self._positions(rows), {}))
+
+    def batch(self, rows: Any = slice(None)) -> Batch:
+        """Rows in memory, as a `Batch` of latents, which a model takes like one of features.
+
+        Parameters
+        ----------
+        rows : int, slice, list, bool mask or index tensor
+            All of them by default.
+        """
+        return self.as_batch(self.read(rows))
+
+    def as_batch(self, fields: Mapping[str, Any]) -> Batch:
+        """What `read` or `blocks` gave, as a `Batch` of latents."""
+        features, recorded = {}, {}
+        available = torch.stack([a.any(1) for a in fields["available"].values()], 1)
+        for i, (name, z) in enumerate(fields["values"].items()):
+            known = fields["available"][name]
+            exists = fields["padding"].get(name, torch.ones_like(known))
+            if name not in self.sequences:
+                z, known = z[:, 0], known[:, 0]
+            elif not torch.equal(known, exists & available[:, i : i + 1]):
+                recorded[name] = known.unsqueeze(-1).expand_as(z)
+            features[name] = z
+        return Batch(
+            features,
+            available,
+            fields["target"],
+            fields["group"],
+            recorded,
+            fields["padding"],
+            self.task,
+            self.class_names,
+            encoded=True,
+            allow_empty=True,
+        )
 
     def blocks(
         self, batch_size: int, shuffle_seed: int | None = None, memory: int = 256 * MB
