@@ -23,8 +23,7 @@ def as_text(batch: "Batch") -> str:
     ]
     notes = [f"  {note}" for note in batch.notes.values()]
     kind = "Latents" if batch.encoded else "Batch"
-    return "
-".join([f"{kind} of {_headline(batch)}", *lines, f"  {_footer(batch)}", *notes])
+    return "\n".join([f"{kind} of {_headline(batch)}", *lines, f"  {_footer(batch)}", *notes])
 
 
 def as_html(batch: "Batch") -> str:
