@@ -2,6 +2,16 @@
 
 from sure_pyro.data.formats.dataset import RawDataset, Row
 from sure_pyro.data.formats.errors import DatasetError, Problem
+from sure_pyro.data.formats.mm_imdb import read_mm_imdb
+from sure_pyro.data.formats.mmact import read_mmact
 from sure_pyro.data.formats.mosi import read_mosi
 
-__all__ = ["RawDataset", "Row", "DatasetError", "Problem", "read_mosi"]
+__all__ = [
+    "RawDataset",
+    "Row",
+    "DatasetError",
+    "Problem",
+    "read_mosi",
+    "read_mm_imdb",
+    "read_mmact",
+]

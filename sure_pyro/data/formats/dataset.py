@@ -35,7 +35,8 @@ class Entry:
         Where it stands, for errors.
     split : str
         One of `SPLITS`.
-    target : int, float or tuple of float
+    target : int, float, tuple of float, or tuple of int
+        Class, number or numbers, or for multi-label tasks the numbers of the labels.
     sources : dict
         What each modality is decoded from; None where it is absent.
     group : int
@@ -46,7 +47,7 @@ class Entry:
     file: str
     line: int | None
     split: str
-    target: int | float | tuple[float, ...]
+    target: int | float | tuple[float, ...] | tuple[int, ...]
     sources: Mapping[str, Any]
     group: int = 0
 
@@ -62,7 +63,8 @@ class Row:
     id : str
     values : dict
         By modality: text, a waveform ``(T,)``, a picture ``(3, H, W)``, ...; None if absent.
-    target : int, float or tuple of float
+    target : int, float, tuple of float, or tuple of int
+        Class, number or numbers, or for multi-label tasks the numbers of the labels.
     group : int
     split : str
     """
@@ -70,7 +72,7 @@ class Row:
     number: int
     id: str
     values: Mapping[str, Any]
-    target: int | float | tuple[float, ...]
+    target: int | float | tuple[float, ...] | tuple[int, ...]
     group: int
     split: str
 
@@ -287,6 +289,11 @@ class RawDataset:
         return None if source is None else self.channels[name].load(source)
 
     def _target(self, targets: Sequence[Any]) -> Tensor:
+        if self.task == "multilabel":
+            y = torch.zeros(len(targets), len(self.class_names or ()))
+            for row, labels in zip(y, targets, strict=True):
+                row[list(labels)] = 1
+            return y
         whole = self.task == "classification"
         return torch.tensor(targets, dtype=torch.int64 if whole else torch.float32)
 

@@ -87,12 +87,24 @@ def read_json_lines(path: Path, name: str) -> Iterator[tuple[int, dict[str, Any]
     UnreadableError
         If the file is no text, or too long.
     """
+    for line, text in read_lines(path):
+        yield line, _object(text, name, line)
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Lines of a text file that are not blank, each with its number, counted from 1.
+
+    Raises
+    ------
+    UnreadableError
+        If the file is no text, or too long.
+    """
     with _open(path) as file:
         for line, text in enumerate(_short_lines(file), 1):
             if line > MAX_ROWS:
                 raise UnreadableError(f"it has more than {MAX_ROWS} rows")
             if text.strip():
-                yield line, _object(text, name, line)
+                yield line, text
 
 
 def real_number(text: str, what: str) -> float:

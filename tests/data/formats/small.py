@@ -1,11 +1,14 @@
 """Small datasets in the true formats, written from scratch: for tests, fuzzing and teaching."""
 
 import csv
+import json
 import wave
 from pathlib import Path
 
+import av
 import numpy as np
 import torch
+from PIL import Image
 
 MOSI_ROWS = [  # video_id, clip_id, text, label, mode
     ("03bSnISJMiM", 1, "A LOT OF SAD PARTS", 0.6, "train"),
@@ -66,3 +69,83 @@ def tokenizer(texts: list[str], length: int = 12) -> dict[str, torch.Tensor]:
     filled = [row + [0] * (length - len(row)) for row in ids]
     tokens = torch.tensor(filled)
     return {"input_ids": tokens, "attention_mask": (tokens > 0).long()}
+
+
+MM_IMDB_ROWS = {  # id, text, picture (width, height) or None, labels
+    "train": [
+        ("0000001", "A MAN meets a woman.", (300, 400), ["Romance", "Drama"]),
+        ("0000002", "Two robbers; no luck.", (256, 256), ["Crime", "Drama"]),
+        ("0000003", "A film that has no poster.", None, ["Comedy"]),
+        ("0000004", "Étoiles and wars.", (500, 300), ["Sci-Fi", "Romance"]),
+    ],
+    "dev": [("0000005", "Robots at home.", (280, 290), ["Sci-Fi"])],
+    "test": [
+        ("0000006", "A joke goes wrong.", (224, 300), ["Drama", "Comedy"]),
+        ("0000007", "The end.", None, ["Drama"]),
+    ],
+}
+
+
+def picture(width: int, height: int, seed: int = 0) -> Image.Image:
+    """Smooth colours, different for every seed."""
+    y, x = np.mgrid[0:height, 0:width]
+    waves = [np.sin(x / (9 + seed)), np.cos(y / (7 + seed)), np.sin((x + y) / 11 + seed)]
+    return Image.fromarray((127.5 + 127.5 * np.stack(waves, -1)).astype(np.uint8))
+
+
+def mm_imdb(folder: Path, key: str = "img") -> Path:
+    """MM-IMDB: seven films, two of them without a poster."""
+    (folder / "dataset").mkdir(parents=True, exist_ok=True)
+    for part, films in MM_IMDB_ROWS.items():
+        lines = []
+        for film_id, text, size, labels in films:
+            name = None if size is None else f"dataset/{film_id}.jpeg"
+            if size is not None:
+                picture(*size, seed=int(film_id)).save(folder / name, quality=95)
+            lines.append({"id": film_id, "text": text, key: name, "label": labels})
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (folder / f"{part}.jsonl").write_text(text, encoding="utf-8")
+    return folder
+
+
+def write_sensor(path: Path, samples: int, offset: float = 0.0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = [f"2018-10-01 12:00:{i / 100:06.3f},{i + offset},{-i},0.5\n" for i in range(samples)]
+    path.write_text("".join(rows))
+
+
+def write_video(path: Path, frames: int, size: int = 32, codec: str = "mpeg4") -> None:
+    """Frames of one grey each, from dark to light."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream(codec, rate=30)
+        stream.width = stream.height = size
+        stream.pix_fmt = "yuv420p"
+        for i in range(frames):
+            grey = np.full((size, size, 3), 10 * i, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(grey, format="rgb24")))
+        container.mux(stream.encode())
+
+
+MMACT_TAKES = [  # subject, scene, session, action, samples at 100 Hz
+    (1, 1, 1, "carrying", 43), (1, 1, 2, "walking", 25), (2, 3, 5, "using_phone", 12),
+    (17, 2, 1, "walking", 30), (20, 1, 5, "Talking", 11),
+]  # fmt: skip
+
+
+def mmact(folder: Path) -> Path:
+    """MMAct: five takes of four people; of some, sensors or the video are missing or empty."""
+    for i, (subject, scene, session, action, samples) in enumerate(MMACT_TAKES):
+        place = f"subject{subject}/scene{scene}/session{session}/{action}"
+        for sensor in ("acc_phone", "acc_watch", "gyro", "orientation"):
+            count = samples if sensor.startswith("acc") else samples // 2
+            write_sensor(folder / f"{sensor}_clip" / f"{place}.csv", count, offset=i)
+        film = f"video/subject{subject}/cam1/scene{scene}/session{session}/{action}.mp4"
+        write_video(folder / film, 7 + i)
+        (folder / film.replace("cam1", "cam2")).parent.mkdir(parents=True, exist_ok=True)
+        (folder / film.replace("cam1", "cam2")).write_bytes(b"another camera")
+    (folder / "gyro_clip/subject1/scene1/session1/carrying.csv").write_bytes(b"")
+    (folder / "orientation_clip/subject17/scene2/session1/walking.csv").write_bytes(b" \n\n")
+    (folder / "acc_watch_clip/subject1/scene1/session2/walking.csv").unlink()
+    (folder / "video/subject2/cam1/scene3/session5/using_phone.mp4").unlink()
+    return folder
