@@ -9,6 +9,15 @@ to Monte Carlo error. For classes the draws treat the logits as Gaussian and ind
 
 ArviZ 0.x (Python 3.11) has `InferenceData`, 1.x an xarray `DataTree`: see
 `sure_pyro.diagnostics.adapter`.
+
+**Tables.** ``idata.to_dataframe()`` in 0.x and
+``az.dataset_to_dataframe(idata.posterior.dataset)`` in 1.x have a line per draw and a column per
+number. The ``to_dataframe`` of a whole xarray group is another thing: it crosses the dimensions of
+all its variables, and fills any memory. Take one: ``idata.posterior["mu"].to_dataframe()``.
+
+**Files.** ``to_netcdf(path)`` keeps everything. ``to_zarr`` needs the package `zarr`; ArviZ 0.x
+asks for a version below 3, with which xarray works up to 2024. The JSON of 0.x is read back for
+the groups of draws: in the others it takes ``mask_pattern`` for a dimension.
 """
 
 from __future__ import annotations
@@ -18,6 +27,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from sure_pyro.data import Batch
@@ -62,7 +72,8 @@ def to_arviz(
     Returns
     -------
     arviz.InferenceData or xarray.DataTree
-        Whichever the installed ArviZ works with. Both have ``to_netcdf(path)``.
+        Whichever the installed ArviZ works with. For tables and files see
+        `sure_pyro.diagnostics.arviz`.
 
     Raises
     ------
@@ -109,7 +120,7 @@ def _target(p: Prediction, batch: Batch) -> np.ndarray | None:
     """Classes (B,), labels as integers (B, C), or values (B, C)."""
     if batch.target is None:
         return None
-    y = batch.target.detach().cpu().numpy()
+    y = _plain(batch.target)
     if p.task == "classification":
         return y
     y = y.reshape(len(y), -1)
@@ -171,7 +182,12 @@ def _too_many(numbers: int, what: str, silence: str) -> bool:
 
 
 def _plain(x: Tensor | np.ndarray) -> np.ndarray:
-    return x.detach().cpu().numpy() if isinstance(x, Tensor) else np.asarray(x)
+    """Half precision becomes single: NumPy has no bfloat16, and files have no float16."""
+    if isinstance(x, Tensor):
+        x = x.detach().cpu()
+        x = (x.float() if x.dtype in (torch.float16, torch.bfloat16) else x).numpy()
+    x = np.asarray(x)
+    return x.astype(np.float32) if x.dtype == np.float16 else x
 
 
 def _numpy(x: Tensor) -> np.ndarray:

@@ -6,7 +6,9 @@ group                     content
 ``posterior``             ``mu`` (chain, draw, row, output) in units of the target, or ``logit``
                           (chain, draw, row, class); ``z_<modality>`` (chain, draw,
                           z_<modality>_row, z_<modality>_entry), the latents that were missing, in
-                          standard deviations of the training rows; every weight that was given
+                          standard deviations of the training rows, for sequences with
+                          z_<modality>_token before the last; every weight that was given, with
+                          <weight>_dim_0 and so on
 ``posterior_predictive``  ``y``: targets from the predictive distribution
 ``observed_data``         ``y``, where there are targets: (row) for classes and for a single
                           output, otherwise (row, output) or (row, class)
@@ -17,11 +19,17 @@ group                     content
                           prediction without any draws
 ========================  ======================================================================
 
-Along ``row`` lies the coordinate ``mask_pattern``; only the posterior is without it, because
-`arviz.summary` 1.x can not stack variables of which some have a coordinate and some do not. The
-dimension is not called ``sample`` (only `constant_data` has that name for it): to ArviZ a sample is
-a draw, and its `extract` and its plots make a dimension of that name. A latent has the rows that
-lack its modality, and no others: ``z_<modality>_row`` says which.
+Every dimension has a coordinate: names for outputs, modalities and sources, numbers for all else.
+Along ``row`` of `constant_data` and `observed_data` lies the coordinate ``mask_pattern`` too; draws
+are without it, because ArviZ takes a second coordinate for one more variable, in its tables of
+draws and its summaries. To split draws by it, use
+``draws.y.groupby(idata.constant_data.mask_pattern)``.
+
+The dimension is not called ``sample`` (only `constant_data` has that name for it): to ArviZ a
+sample is a draw, and its `extract` and its plots make a dimension of that name. A latent has the
+rows that lack its modality, and no others: ``z_<modality>_row`` says which. A slash in the name of
+a modality becomes an underscore, because files know it as a separator, and what would have a name
+twice gets an underscore at the end.
 
 The posterior is that given what is visible. It has not seen the target, and it holds one marginal
 per variable: output, latents and weights are drawn independently of each other.
@@ -98,6 +106,11 @@ class Arrays:
         return (self.total - self.variance["head"]).clip(min=0)
 
     @property
+    def output_name(self) -> str:
+        """Name of the outputs in the posterior."""
+        return "mu" if self.task == "regression" else "logit"
+
+    @property
     def output_dim(self) -> str:
         """Name of the dimension of the C outputs."""
         return "output" if self.task == "regression" else "class"
@@ -109,9 +122,11 @@ def groups(a: Arrays, num_draws: int, seed: int) -> dict[str, xr.Dataset]:
     Raises
     ------
     ValueError
-        If `num_draws` is no positive multiple of 4, or there are not as many draws of a weight.
+        If `num_draws` is no positive multiple of 4, there are not as many draws of a weight, or a
+        weight has a name that is taken.
     """
     check_draws(num_draws, a.weights)
+    _check_names(a)
     rng = np.random.default_rng(seed)
     found = {
         "posterior": _posterior(a, num_draws, rng),
@@ -156,8 +171,7 @@ def log_predictive(a: Arrays) -> Float[np.ndarray, " B *C"]:
 
 def _posterior(a: Arrays, draws: int, rng: np.random.Generator) -> xr.Dataset:
     output = drawn.unseen(a.mean, a.missing, draws, rng)
-    name = "mu" if a.task == "regression" else "logit"
-    found = {name: _chains(output, "row", a.output_dim)}
+    found = {a.output_name: _chains(output, "row", a.output_dim)}
     for weight, values in a.weights.items():
         dims = (f"{weight}_dim_{k}" for k in range(np.ndim(values) - 1))
         found[weight] = _chains(np.asarray(values), *dims)
@@ -171,14 +185,41 @@ def _latents(a: Arrays, draws: int, rng: np.random.Generator) -> xr.Dataset:
         lacking = np.flatnonzero(~a.available[:, list(a.modalities).index(name)])
         if len(lacking) == 0:
             continue
-        site = f"z_{name}"
+        site, dims = _names(a)[name]
         loc, scale = (np.asarray(x, dtype=np.float32)[lacking] for x in (loc, scale))
         z = rng.standard_normal((draws, *loc.shape), dtype=np.float32) * scale + loc
-        dims = [f"{site}_row", f"{site}_token", f"{site}_entry"]
         if loc.shape[1] == 1:  # a vector, not a sequence
             z, dims = z[:, :, 0], [dims[0], dims[2]]
         found[site], rows[dims[0]] = _chains(z, *dims), lacking
     return xr.Dataset(found, rows)
+
+
+def _names(a: Arrays) -> dict[str, tuple[str, list[str]]]:
+    """By modality the name of its latent, and of that latent's dimensions; all of them differ."""
+    taken: set[str] = set()
+
+    def free(name: str) -> str:
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        return name
+
+    sites = {name: free(f"z_{name}".replace("/", "_")) for name in a.latents}
+    return {
+        name: (site, [free(f"{site}_{of}") for of in ("row", "token", "entry")])
+        for name, site in sites.items()
+    }
+
+
+def _check_names(a: Arrays) -> None:
+    """Refuse weights that would take the place of something else."""
+    latents = [name for site, dims in _names(a).values() for name in (site, *dims)]
+    taken = ["chain", "draw", "row", a.output_dim, a.output_name, *latents]
+    if wrong := [name for name in a.weights if name in taken or "/" in name]:
+        raise ValueError(
+            f"`weights` has the names {wrong}, which the posterior needs itself ({taken}) or which "
+            "hold a slash: give these draws other names."
+        )
 
 
 def _predictive(a: Arrays, draws: int, rng: np.random.Generator) -> Array:
@@ -231,17 +272,17 @@ def _y(values: Labelled) -> xr.Dataset:
 
 
 def _labelled(name: str, group: xr.Dataset, a: Arrays) -> xr.Dataset:
-    values = {
-        "chain": np.arange(CHAINS),
-        "draw": np.arange(group.sizes.get("draw", 0)),
-        "row": np.arange(len(a.available)),
+    """A coordinate for every dimension: tables and some plots of ArviZ look them up."""
+    names = {
         a.output_dim: list(a.outputs),
         "modality": list(a.modalities),
         "source": list(a.variance),
     }
-    coords: dict[str, Any] = {str(d): values[str(d)] for d in group.dims if str(d) in values}
+    coords: dict[Any, Any] = {
+        d: names.get(str(d), np.arange(n)) for d, n in group.sizes.items() if d not in group.coords
+    }
     if name == "constant_data":
-        coords["sample"] = ("row", values["row"])
-    if name != "posterior":
+        coords["sample"] = ("row", np.arange(len(a.available)))
+    if name in ("constant_data", "observed_data"):
         coords["mask_pattern"] = ("row", a.mask_pattern.astype(str))
     return group.assign_coords(coords)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import torch
 import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
@@ -187,7 +188,9 @@ def _first_outputs(m: Moments, C: int) -> Moments:
 
 
 def _numpy(x: Tensor) -> np.ndarray:
-    return x.detach().cpu().numpy()
+    """Half precision becomes single: NumPy has no bfloat16, and files have no float16."""
+    x = x.detach().cpu()
+    return (x.float() if x.dtype in (torch.float16, torch.bfloat16) else x).numpy()
 
 
 def _flat(x: Tensor) -> np.ndarray:

@@ -6,10 +6,12 @@ import torch
 import xarray as xr
 
 import sure_pyro as sp
+from sure_pyro.data import from_arrays
 from sure_pyro.diagnostics import arviz as module
 from sure_pyro.diagnostics import to_arviz
 from sure_pyro.models.reconstructor import LocScale
 from sure_pyro.models.weights import WeightPosterior
+from sure_pyro.propagation import Moments
 from tests.diagnostics.conftest import prediction
 from tests.diagnostics.plain import az
 
@@ -116,6 +118,50 @@ def test_too_many_numbers_are_left_out_with_a_warning(monkeypatch):
     assert "z_text" in to_arviz(result, batch, num_draws=8, latents=["text"]).posterior
     with pytest.warns(UserWarning, match="draws of the weights would be 8,000 numbers"):
         to_arviz(result, batch, num_draws=4000, latents=False, weights=Guide())
+
+
+def in_dtype(result, batch, dtype):
+    """The same prediction by a network in another precision, with latents and a target in it."""
+    moments = {
+        road: Moments(m.mean.to(dtype), {s: v.to(dtype) for s, v in m.sources.items()})
+        for road, m in result.moments.items()
+    }
+    latent = LocScale(torch.zeros(40, 1, 3, dtype=dtype), torch.ones(40, 1, 3, dtype=dtype))
+    changed = {
+        "moments": moments,
+        "probabilities": {road: p.to(dtype) for road, p in result.probabilities.items()},
+        "reconstruction": {"text": latent},
+    }
+    x = {name: batch.features[name].double().numpy() for name in batch.modalities}
+    target, shown = batch.target.numpy(), batch.available.numpy()
+    same = from_arrays(x, target, available=shown, task=result.task, dtype=dtype)
+    return type(result)(**{**vars(result), **changed}), same
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_every_precision_is_exported(task, dtype, tmp_path):
+    result, batch = in_dtype(*prediction(task), dtype)
+    weights = {"w": torch.arange(8.0).to(dtype)}
+    idata = to_arviz(result, batch, num_draws=8, weights=weights)
+    variance = idata.constant_data.variance.sel(source="text").values
+    np.testing.assert_array_equal(variance, result.variance["text"].double())
+    assert idata.posterior.w.values.sum() == 28
+    assert np.isfinite(idata.posterior.z_text).all()
+    assert np.isfinite(idata.log_likelihood.y).all()
+    idata.to_netcdf(str(tmp_path / "e.nc"))  # files know no half precision
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_tables_of_a_prediction_in_half_precision(task, dtype, tmp_path):
+    exact, batch = prediction(task)
+    result, _ = in_dtype(exact, batch, dtype)
+    table, expected = result.to_dataframe(), exact.to_dataframe()
+    assert list(table) == list(expected)
+    for name in ("mean", "sd", "variance/text", "variance/total"):
+        assert table[name].dtype == np.float32
+        np.testing.assert_allclose(table[name], expected[name], rtol=0.03)
+    assert "text" in repr(result)
+    result.to_dataset().to_netcdf(tmp_path / "p.nc")
 
 
 def test_without_targets_there_is_no_likelihood():

@@ -29,8 +29,57 @@ def test_groups_dimensions_and_coordinates(task):
     assert constant.available.dims == ("row", "modality")
     assert list(constant.modality.values) == ["text", "audio"]
     assert list(constant.sample.values) == list(range(60))
-    for group in ("constant_data", "observed_data", "log_likelihood", "posterior_predictive"):
+    for group in ("constant_data", "observed_data"):
         assert list(found[group].mask_pattern.values[:2]) == ["audio", "text+audio"]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_dimension_has_its_coordinate_and_draws_have_no_other(task):
+    sequence = np.zeros((60, 5, 4))
+    a = arrays(
+        task,
+        latents={"text": (sequence, sequence + 1)},
+        weights={"head.mean.weight": np.zeros((40, 2, 3)), "scalar": np.zeros(40)},
+    )
+    found = module.groups(a, 40, 0)
+    for name, group in found.items():
+        assert set(group.indexes) == set(group.dims), name
+        if "data" not in name:
+            assert set(group.coords) == set(group.dims), name
+    posterior = found["posterior"]
+    assert list(posterior.z_text_token.values) == list(range(5))
+    assert list(posterior.z_text_entry.values) == list(range(4))
+    assert list(posterior["head.mean.weight_dim_1"].values) == [0, 1, 2]
+    entry = posterior.z_text.sel(z_text_row=2, z_text_token=4, z_text_entry=3)
+    assert entry.equals(posterior.z_text.isel(z_text_row=1, z_text_token=4, z_text_entry=3))
+
+
+def test_draws_are_split_by_pattern_with_the_constant_data():
+    found = module.groups(arrays("regression"), 40, 0)
+    split = found["log_likelihood"].y.groupby(found["constant_data"].mask_pattern)
+    assert {name: len(group.row) for name, group in split} == {"audio": 30, "text+audio": 30}
+
+
+@pytest.mark.parametrize(
+    ("modalities", "sites"),
+    [
+        (("text", "text_row"), ["z_text", "z_text_row"]),
+        (("text/en", "text_en"), ["z_text_en", "z_text_en_"]),
+        (("a.b", "ä ö"), ["z_a.b", "z_ä ö"]),
+    ],
+)
+def test_every_name_of_a_modality_has_a_place(modalities, sites, tmp_path):
+    loc = np.zeros((60, 1, 4))
+    a = dataclasses.replace(
+        arrays("regression"),
+        modalities=modalities,
+        available=np.zeros((60, 2), dtype=bool),
+        latents=dict.fromkeys(modalities, (loc, loc + 1)),
+    )
+    z = module.groups(a, 40, 0)["posterior"]
+    assert list(z.data_vars) == ["mu", *sites]
+    assert all(z[site].shape == (4, 10, 60, 4) for site in sites)
+    z.to_netcdf(tmp_path / "z.nc")
 
 
 def test_a_single_output_needs_no_dimension():
@@ -72,7 +121,7 @@ def test_latents_change_no_other_draw(task):
     with_them, without = (
         module.groups(arrays(task, **more), 40, 0) for more in ({}, {"latents": {}})
     )
-    assert with_them["posterior"].drop_vars(["z_text", "z_text_row"]).equals(without["posterior"])
+    assert with_them["posterior"][list(without["posterior"])].equals(without["posterior"])
     assert with_them["log_likelihood"].equals(without["log_likelihood"])
 
 
@@ -119,6 +168,10 @@ def test_without_targets_there_is_no_likelihood():
 def test_errors():
     with pytest.raises(ValueError, match="positive multiple of 4; got 10"):
         module.groups(arrays("regression"), 10, 0)
+    for name in ("mu", "row", "z_text", "z_text_entry", "a/b"):
+        taken = {name: np.zeros((40, 2)), "w": np.zeros(40)}
+        with pytest.raises(ValueError, match=rf"`weights` has the names \['{name}'\], which the"):
+            module.groups(arrays("regression", weights=taken), 40, 0)
     short = {"w": np.zeros((3, 2))}
     with pytest.raises(ValueError, match=r"`weights\['w'\]` needs.*40 draws.*got shape \(3, 2\)"):
         module.groups(arrays("regression", weights=short), 40, 0)
