@@ -7,6 +7,7 @@ from tqdm.auto import trange
 
 from sure_pyro.backbones.small import SmallBackbone
 from sure_pyro.data import Batch
+from sure_pyro.data.classes import aligned_with
 from sure_pyro.data.task import target_of
 
 
@@ -43,8 +44,10 @@ def pretrain(
     Raises
     ------
     ValueError
-        If no training or no validation row is complete.
+        If no training or no validation row is complete, or `validation` does not fit `train`; its
+        classes go by their names.
     """
+    validation = aligned_with(train, validation)
     train, validation = _complete(train, "train"), _complete(validation, "validation")
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -24,10 +24,9 @@ from sure_pyro.calibrated.road import (
     check_road,
     check_took,
     followed_by,
-    pattern_in,
     sizes_moved,
-    target_in,
 )
+from sure_pyro.calibrated.rows import pattern_in, rows_for, target_in
 from sure_pyro.calibration import (
     ConformalIntervals,
     ConformalSets,
@@ -118,9 +117,10 @@ class Conformal(Stored):
         Raises
         ------
         ValueError
-            If there are no rows or no targets, `step` is out of range, or the model is calibrated
-            and that of the fit was not, or the reverse.
+            If there are no rows or no targets, they do not fit the model, `step` is out of range,
+            or the model is calibrated and that of the fit was not, or the reverse.
         """
+        batch = rows_for(model, batch, "batch")
         masked = stream(batch, masks, seed, rows_followed(self.fitted))
         options = {"num_samples": num_samples, "seed": seed} if self.road == "sampling" else {}
         prediction = model.predict(masked.batch, self.road, **options)
@@ -204,9 +204,11 @@ def conformal(
     Raises
     ------
     ValueError
-        If the task is multi-label, the rows have no targets, or an option is out of range.
+        If the model is not fitted, the task is multi-label, the rows have no targets or do not fit
+        the model (classes go by their names), or an option is out of range.
     """
-    if model.initialized and model.head.task == "multilabel":
+    validation = rows_for(model, validation)
+    if model.head.task == "multilabel":
         raise ValueError("Conformal sets are for classes and regression, not for several labels.")
     masked = held_out(validation, masks, seed)
     options = {"num_samples": num_samples, "seed": seed} if propagate == "sampling" else {}

@@ -20,7 +20,8 @@ from sure_pyro.calibrated.conformal import around, as_promised, rows_followed
 from sure_pyro.calibrated.held_out import families, held_out, stream
 from sure_pyro.calibrated.hidden import Hidden, hidden_latents
 from sure_pyro.calibrated.model import CalibratedPrediction
-from sure_pyro.calibrated.road import check_kind, followed_by, pattern_in
+from sure_pyro.calibrated.road import check_kind, followed_by
+from sure_pyro.calibrated.rows import pattern_in
 from sure_pyro.calibration import ConformalIntervals, Intervals, check
 from sure_pyro.calibration.conformal import Rare
 from sure_pyro.calibration.files import Stored

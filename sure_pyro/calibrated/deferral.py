@@ -21,10 +21,9 @@ from sure_pyro.calibrated.model import CalibratedSURE
 from sure_pyro.calibrated.road import (
     check_road,
     check_took,
-    pattern_in,
     sizes_moved,
-    target_in,
 )
+from sure_pyro.calibrated.rows import pattern_in, rows_for, target_in
 from sure_pyro.calibration import Decisions, DeferralReport, DeferralThresholds, check
 from sure_pyro.calibration.files import Stored
 from sure_pyro.calibration.risk_control import rows_needed
@@ -116,8 +115,10 @@ class DeferralPolicy(Stored):
         ------
         ValueError
             If not exactly one goal is given, the tolerance does not fit the task, there is no such
-            score, or the rows have no targets.
+            score, the model is not fitted, or the rows have no targets or do not fit the model
+            (classes go by their names).
         """
+        validation = rows_for(model, validation)
         if max_risk is not None and new_groups:
             validation = one_row_each(validation, seed)
             _warn_of_few_groups(validation, max_risk, delta)

@@ -22,6 +22,7 @@ from sure_pyro.calibrated.maps import (
     OutputMap,
     ReconstructionMaps,
 )
+from sure_pyro.calibrated.rows import rows_for
 from sure_pyro.calibration import mask_pattern, read_json, write_json
 from sure_pyro.data import Batch
 from sure_pyro.models import SURE, Latents, LocScale, Prediction
@@ -205,10 +206,12 @@ class CalibratedSURE(SURE):
         Raises
         ------
         ValueError
-            If there are no rows or no targets, or an option is out of range.
+            If there are no rows or no targets, the rows do not fit the model, or an option is out
+            of range.
         """
         base, before = self.uncalibrated(), self.calibration
-        masked, maps = stream(batch, masks, seed, before.followed), before.reconstruction
+        batch, maps = rows_for(base, batch, "batch"), before.reconstruction
+        masked = stream(batch, masks, seed, before.followed)
         if maps is not None:
             as_fitted = base.predict(masked.batch, "none", num_weights=0).reconstruction
             maps = maps.follow(hidden_latents(base, masked, as_fitted), masked.pattern, step)

@@ -24,6 +24,7 @@ from sure_pyro.calibrated.maps import (
     VarianceKind,
 )
 from sure_pyro.calibrated.model import CalibratedSURE, Calibration, before_outputs, target_array
+from sure_pyro.calibrated.rows import rows_for
 from sure_pyro.calibration import check
 from sure_pyro.calibration.shrinkage import PRIOR_SCALE
 from sure_pyro.data import Batch, MaskedRows
@@ -83,7 +84,8 @@ def recalibrate(
     Raises
     ------
     ValueError
-        If the model is not fitted, the rows have no targets, or a choice does not fit the task.
+        If the model is not fitted, the rows have no targets or do not fit the model (classes go by
+        their names), or a choice does not fit the task.
 
     Notes
     -----
@@ -94,6 +96,7 @@ def recalibrate(
     """
     kind = _checked(model, reconstruction, output)
     base = model.uncalibrated() if isinstance(model, CalibratedSURE) else model
+    validation = rows_for(base, validation)
     masked = held_out(validation, masks, seed)
     evidence = Evidence(
         masked.pattern,

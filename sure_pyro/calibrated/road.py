@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-from jaxtyping import Bool, Shaped
-from torch import Tensor
-
 from sure_pyro.calibrated.model import CalibratedPrediction
-from sure_pyro.calibration import check, mask_pattern
-from sure_pyro.data import Batch
+from sure_pyro.calibration import check
 from sure_pyro.models import Prediction
 
 ROADS = ("taylor", "sampling", "none")
@@ -57,38 +52,3 @@ def sizes_moved(
         f"followed {now} now: its sizes have moved, and nothing is promised. {remedy}",
     )
     return True
-
-
-def pattern_in(
-    prediction: Prediction, available: Tensor | Bool[np.ndarray, "B M"] | None = None
-) -> Shaped[np.ndarray, " B"]:
-    """Mask pattern of every row; `available` must be what the prediction was made with.
-
-    Raises
-    ------
-    ValueError
-        If it is not.
-    """
-    own = prediction.available.cpu().numpy()
-    if available is not None:
-        given = available.cpu().numpy() if isinstance(available, Tensor) else np.asarray(available)
-        if given.shape != own.shape or (given != own).any():
-            raise ValueError(
-                f"`available` {given.shape} is not what the prediction was made with, {own.shape}: "
-                "pass `batch.available` of the batch that was predicted, or leave it out."
-            )
-    return mask_pattern(own, prediction.modalities)
-
-
-def target_in(prediction: Prediction, batch: Batch) -> np.ndarray:
-    """Targets of the batch that was predicted.
-
-    Raises
-    ------
-    ValueError
-        If the batch has no targets, or is another one.
-    """
-    if batch.target is None:
-        raise ValueError("`batch` has no targets: nothing says how good the prediction was.")
-    pattern_in(prediction, batch.available)
-    return batch.target.cpu().numpy()

@@ -12,7 +12,8 @@ from jaxtyping import Shaped
 from sure_pyro.calibrated.arrays import as_float64
 from sure_pyro.calibrated.maps import two_classes
 from sure_pyro.calibrated.metrics import LEVELS, class_metrics, regression_metrics
-from sure_pyro.calibrated.road import check_took, pattern_in, target_in
+from sure_pyro.calibrated.road import check_took
+from sure_pyro.calibrated.rows import pattern_in, target_in
 from sure_pyro.calibration.bootstrap import bootstrap_counts
 from sure_pyro.calibration.patterns import rows_by_pattern
 from sure_pyro.data import Batch
@@ -68,7 +69,8 @@ def calibration_table(
     Raises
     ------
     ValueError
-        If the batch has no targets or is another one, or the prediction did not take the road.
+        If the batch has no targets or is another one, its task or names of classes do not fit (they
+        may be in another order, or fewer), or the prediction did not take the road.
     """
     road = road or prediction.roads[0]
     check_took(prediction, road)

@@ -11,7 +11,7 @@ import copy
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from sure_pyro.compare.masks import Mask, named_masks
 from sure_pyro.compare.memory import peak_memory
 from sure_pyro.compare.outcome import Outcome, observe, observe_filling
 from sure_pyro.compare.recipe import Built, Filling, Fitted, Recipe, Spec
+from sure_pyro.data.classes import aligned
 from sure_pyro.data.masked_rows import MaskedRows, draw_masks
 from sure_pyro.files import folder_replacing
 from sure_pyro.guides import weight_guide
@@ -132,7 +133,7 @@ def run_cell(
     with peak_memory() as peak:
         model, before = _make(spec, rows, seed, backbone, point)
         seconds = time.perf_counter() - start
-        masked = evaluation.draw(rows, seed)
+        masked = _numbered_as(model, evaluation.draw(rows, seed))
         outcome = _observe(spec, model, masked, evaluation, seed)
         lines = evaluate(outcome, masked, seed)
     costs = {
@@ -182,6 +183,20 @@ def fit_guide(model: SURE, train, validation, recipe: Recipe, seed: int, options
         guide=weight_guide(recipe.guide, **recipe.guide_options),
         seed=seed, progress_bar=False, **options,
     )  # fmt: skip
+
+
+def _numbered_as(model: Any, masked: MaskedRows) -> MaskedRows:
+    """Masked rows with their classes numbered as a model that was fitted elsewhere numbers them."""
+    if getattr(model, "class_names", None) is None:
+        return masked
+    batch, complete = (
+        aligned(
+            b, task=str(b.task), outputs=len(model.class_names), names=model.class_names,
+            argument="test",
+        )
+        for b in (masked.batch, masked.complete)
+    )  # fmt: skip
+    return replace(masked, batch=batch, complete=complete)
 
 
 def _observe(

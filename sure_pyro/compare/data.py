@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sure_pyro.data import Batch, load, load_npz, resolve_partial
+from sure_pyro.data.classes import aligned_with
 from sure_pyro.identity import of_batch
 
 Cut = Callable[[int], tuple[Batch, Batch, Batch]]
@@ -56,12 +57,14 @@ def rows(cut: Cut, name: str, seed: int) -> Rows:
     Raises
     ------
     ValueError
-        If targets are lacking, or there are fewer than two modalities.
+        If targets are lacking, there are fewer than two modalities, or the parts do not fit each
+        other; their classes go by their names.
     """
-    parts = Rows(*cut(seed))
-    for part in (parts.train, parts.validation, parts.test):
+    train, validation, test = cut(seed)
+    for part in (train, validation, test):
         if part.target is None:
             raise ValueError(f"{name!r} has no targets, so there is no task to compare on.")
+    parts = Rows(train, aligned_with(train, validation), aligned_with(train, test, "test"))
     if len(parts.test.modalities) < 2:
         raise ValueError(
             f"A comparison needs at least two modalities; {name!r} has {parts.test.modalities}."

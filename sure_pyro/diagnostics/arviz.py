@@ -30,6 +30,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sure_pyro.calibrated.rows import rows_of
 from sure_pyro.data import Batch
 from sure_pyro.diagnostics.adapter import as_arviz
 from sure_pyro.diagnostics.groups import Arrays, check_draws, groups
@@ -78,7 +79,8 @@ def to_arviz(
     Raises
     ------
     ValueError
-        If the rows of `prediction` and `batch` differ in number or in what is available, if
+        If the rows of `prediction` and `batch` differ in number or in what is available, if a class
+        or label of `batch` is unknown to the prediction (they go by their names), if
         `num_draws` is no positive multiple of 4, if `latents` names no modality of the prediction,
         or if `weights` holds another number of draws.
     TypeError
@@ -117,10 +119,11 @@ def _probability(p: Prediction) -> np.ndarray | None:
 
 
 def _target(p: Prediction, batch: Batch) -> np.ndarray | None:
-    """Classes (B,), labels as integers (B, C), or values (B, C)."""
-    if batch.target is None:
+    """Classes (B,), labels as integers (B, C), or values (B, C); in the prediction's order."""
+    target = None if batch.target is None else rows_of(p, batch).target
+    if target is None:
         return None
-    y = _plain(batch.target)
+    y = _plain(target)
     if p.task == "classification":
         return y
     y = y.reshape(len(y), -1)

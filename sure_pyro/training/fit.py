@@ -9,6 +9,7 @@ import torch
 from lightning_fabric import Fabric
 
 from sure_pyro.data import Batch
+from sure_pyro.data.classes import aligned, aligned_with
 from sure_pyro.guides import WeightGuide, weight_guide
 from sure_pyro.models import SURE, Latents
 from sure_pyro.models.latents import check_odds, hide
@@ -41,6 +42,7 @@ DEFAULTS = {
     "joint": Settings(epochs=150, lr=2e-3, batch_size=64),
     "joint/amortised": Settings(epochs=150, lr=2e-3, batch_size=64),
 }
+UNSUPERVISED = {"reconstruction", "location", "scale"}  # phases that need no targets
 VALIDATION_ROWS = 600  # few rows are repeated under other masks, so as not to hang on one draw
 
 
@@ -72,8 +74,10 @@ def fit(
     train : Batch
         With targets. Modalities may be missing.
     validation : Batch, optional
-        Chooses the best epoch. By default a fifth of `train` is held out, whole groups where there
-        are groups; hand over groups that do not occur in `train` where the test brings new ones.
+        Chooses the best epoch. Its classes or labels may be in another order than those of `train`,
+        and classes may lack: they go by their names. By default a fifth of `train` is held out,
+        whole groups where there are groups; hand over groups that do not occur in `train` where the
+        test brings new ones.
     objective : str, CorrelationELBO, or both a CorrelationELBO and an effect handler
         Equation 6. By name: ``"<score>"`` or ``"<score>+<correlation>"``, with the scores elbo,
         sure, beta-nll, student-t, laplace, crps, pinball, evidential and the correlations pcc,
@@ -123,9 +127,10 @@ def fit(
     Raises
     ------
     ValueError
-        If data and model do not fit together, no row has two modalities to learn from, or `hiding`
-        is not positive odds of modalities; if `checkpoint` can not be read, belongs to another run
-        (what differs is spelled out), or has done more epochs than are asked for.
+        If data and model do not fit together (a class that is unknown is named), no row has two
+        modalities to learn from, or `hiding` is not positive odds of modalities; if `checkpoint`
+        can not be read, belongs to another run (what differs is spelled out), or has done more
+        epochs than are asked for.
     TrainingDiverged
         If the loss is not finite; the best weights so far are kept.
     """
@@ -134,7 +139,7 @@ def fit(
     path = checkpoint_path(checkpoint, resume)
     if validation is None:
         train, validation = train.split((0.8, 0.2), seed=seed)
-    _check_alike(train, validation)
+    train, validation = _numbered_alike(model, train, validation, phases, guide)
     check_odds(hiding or {}, train.modalities)
     fabric = fabric or Fabric(accelerator=train.available.device.type, devices=1)
     changes = _given(epochs=epochs, batch_size=batch_size, lr=lr, hiding=hiding)
@@ -213,14 +218,19 @@ def _repeated(latents: Latents) -> Latents:
     return latents[torch.arange(len(latents)).repeat(-(-VALIDATION_ROWS // len(latents)))]
 
 
-def _check_alike(train: Batch, validation: Batch) -> None:
-    for what in ("modalities", "task", "class_names"):
-        expected, came = getattr(train, what), getattr(validation, what)
-        if expected != came:
-            raise ValueError(
-                f"`validation` must have the {what} of `train`, {expected}; got {came}. "
-                "Cut both from one dataset with `data.split(seed=0)`."
-            )
+def _numbered_alike(
+    model: SURE, train: Batch, validation: Batch, phases: tuple[str, ...], guide: WeightGuide | None
+) -> tuple[Batch, Batch]:
+    """Both with their classes numbered as the model numbers them, if it was initialised before."""
+    supervised = not set(phases) <= UNSUPERVISED or (guide is not None and "head" in guide.over)
+    if model.initialized and not supervised and train.target is None:
+        return train, validation
+    if model.initialized:
+        train = aligned(
+            train, task=model.head.task, outputs=model.head.mean.out_features,
+            names=model.class_names, argument="train",
+        )  # fmt: skip
+    return train, aligned_with(train, validation)
 
 
 def _check_trainable(latents: Latents) -> None:

@@ -79,3 +79,18 @@ def test_nothing_complete_to_pretrain_on():
     none = sp.from_arrays(batch.features, batch.target, available=available)
     with pytest.raises(ValueError, match="No row of `train` has all modalities"):
         sp.pretrain(sp.MLPBackbone.for_data(batch), none, batch)
+
+
+def test_pretraining_reads_the_validation_rows_by_the_names_of_their_classes():
+    train, validation = make_batch(B=60), make_batch(B=60, seed=1)
+
+    def pretrained(rows):
+        backbone = sp.MLPBackbone.for_data(train, seed=0)
+        sp.pretrain(backbone, train, rows, epochs=2, progress_bar=False)
+        return backbone.state_dict()
+
+    turned = validation.replace(target=2 - validation.target, class_names=("2", "1", "0"))
+    a, b = pretrained(validation), pretrained(turned)
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    with pytest.raises(ValueError, match="`validation` must have the class_names of `train`"):
+        pretrained(validation.replace(class_names=("a", "b", "c")))

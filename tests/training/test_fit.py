@@ -321,3 +321,58 @@ def test_odds_of_an_unknown_modality_are_refused_before_anything_is_built():
     with pytest.raises(ValueError, match="`hiding` must name modalities of"):
         fit(model, train, validation, hiding={"smell": 2.0})
     assert not model.initialized
+
+
+# -- classes by name ------------------------------------------------------------------------------
+
+WORDS = ("cat", "dog", "owl")
+
+
+def named(batch, names):
+    """The rows as a file with these classes would number them; the model's are `WORDS`."""
+    kept = batch[torch.tensor([WORDS[k] in names for k in batch.target.tolist()])]
+    target = torch.tensor([names.index(WORDS[k]) for k in kept.target.tolist()])
+    return kept.replace(target=target, class_names=names)
+
+
+@pytest.mark.parametrize("names", [("owl", "cat", "dog"), ("owl", "dog")])
+def test_validation_may_number_its_classes_otherwise(names):
+    model, train, validation = make()
+    train = train.replace(class_names=WORDS)
+    rows = validation[torch.tensor([WORDS[k] in names for k in validation.target.tolist()])]
+    expected = fit(model, train, rows.replace(class_names=WORDS), epochs=2)
+    again, *_ = make()
+    history = fit(again, train, named(validation, names), epochs=2)
+    assert history.records == expected.records
+    assert fingerprint(again.head) == fingerprint(model.head)
+
+
+def test_a_fitted_model_goes_on_with_rows_of_another_file():
+    model, train, validation = make()
+    train = train.replace(class_names=WORDS)
+    fit(model, train, validation.replace(class_names=WORDS), epochs=1)
+    before = {k: v.clone() for k, v in model.state_dict().items() if isinstance(v, torch.Tensor)}
+    expected = fit(model, train, validation.replace(class_names=WORDS), epochs=1)
+    model.load_state_dict(before, strict=False)
+    order = ("owl", "cat", "dog")
+    history = fit(model, named(train, order), named(validation, order), epochs=1)
+    assert history.records == expected.records
+    with pytest.raises(ValueError, match=r"`train` must have the class_names of the model"):
+        fit(model, train.replace(class_names=("a", "b", "c")), validation)
+
+
+def test_rows_without_targets_and_with_other_targets_are_refused():
+    model, train, validation = make()
+    without = validation.replace(target=None, task=None, class_names=None)
+    with pytest.raises(ValueError, match="`validation` has no targets"):
+        fit(model, train, without)
+    with pytest.raises(ValueError, match="`train` has no targets"):
+        fit(model, without, without)
+    other = make_batch(B=40, task="regression")
+    with pytest.raises(ValueError, match="`validation` must have the task of `train`, 'classif"):
+        fit(model, train, other)
+    assert not model.initialized
+    fit(model, train, validation, epochs=1)
+    fit(model, without, without, epochs=1, phases=("reconstruction",))  # asks for none
+    with pytest.raises(ValueError, match="`train` has no targets"):
+        fit(model, without, without, epochs=1, phases=("head",))
