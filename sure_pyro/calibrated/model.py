@@ -134,7 +134,7 @@ class CalibratedSURE(SURE):
         model.__dict__.update({k: v for k, v in self.__dict__.items() if k != "calibration"})
         return model
 
-    def initialize(self, train: Batch, separate_scale: bool = False) -> SURE:
+    def encode_training(self, train: Batch, separate_scale: bool = False) -> Latents:
         """Refuse: a calibrated model is not trained on."""
         raise ValueError(
             "A calibrated model is not trained: its sizes belong to the weights that it has. Fit "

@@ -22,7 +22,7 @@ from sure_pyro.models.program import sample_latents, sample_target
 from sure_pyro.propagation import taylor
 from sure_pyro.training.steps import Step, no_guide, squared_errors
 
-MEMBER = "member"
+MEMBER = "|member"  # beside the modalities, which have no such names
 
 
 class Stack(nn.Module):
