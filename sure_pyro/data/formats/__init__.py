@@ -4,6 +4,7 @@ from sure_pyro.data.formats.dataset import RawDataset, Row
 from sure_pyro.data.formats.errors import DatasetError, Problem
 from sure_pyro.data.formats.mm_imdb import read_mm_imdb
 from sure_pyro.data.formats.mmact import read_mmact
+from sure_pyro.data.formats.mmsa import convert_mmsa, read_mmsa
 from sure_pyro.data.formats.mosi import read_mosi
 
 __all__ = [
@@ -14,4 +15,6 @@ __all__ = [
     "read_mosi",
     "read_mm_imdb",
     "read_mmact",
+    "convert_mmsa",
+    "read_mmsa",
 ]

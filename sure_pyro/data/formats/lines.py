@@ -151,6 +151,20 @@ def parse_json(text: str) -> Any:
         raise UnreadableError(f"it is no JSON: {printable(str(error))}") from error
 
 
+def read_json(path: Path) -> Any:
+    """JSON of a file; see `parse_json`.
+
+    Raises
+    ------
+    UnreadableError
+        If it is something else.
+    """
+    try:
+        return parse_json(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise UnreadableError("it is no text in UTF-8") from error
+
+
 def is_text(text: str) -> bool:
     """Whether a piece of a file was UTF-8, and no lone halves of characters came by an escape."""
     try:

@@ -12,7 +12,7 @@ from sure_pyro.data.formats.dataset import Entry, RawDataset
 from sure_pyro.data.formats.errors import Findings, Format, Problem, UnreadableError, printable
 from sure_pyro.data.formats.folder import TEXT_LIMIT, Folder
 from sure_pyro.data.formats.images import IMAGE_LIMIT, Look, Pictures
-from sure_pyro.data.formats.lines import is_text, parse_json, read_json_lines
+from sure_pyro.data.formats.lines import is_text, read_json, read_json_lines
 from sure_pyro.data.formats.modality import Modality
 from sure_pyro.data.formats.text import Text
 
@@ -160,9 +160,8 @@ class Reading:
         try:
             if not self.files.inside(SPLIT).exists():
                 return {}
-            text = self.files.file(SPLIT, TEXT_LIMIT).read_text(encoding="utf-8")
-            return _parts(parse_json(text))
-        except (UnreadableError, UnicodeError) as error:
+            return _parts(read_json(self.files.file(SPLIT, TEXT_LIMIT)))
+        except UnreadableError as error:
             self.findings.whole.append(Problem(SPLIT, str(error)))
             return {}
 

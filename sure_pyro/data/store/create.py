@@ -80,7 +80,7 @@ def create(
     folder.mkdir(parents=True, exist_ok=True)
     with open_journal(folder) as journal:
         journal.start(settings.to_dict())
-        _clear(folder, ".*.tmp")
+        _clear(folder, ".*.tmp*")
         writer = Writer(folder, journal, settings)
         writer.seal_full_shards()
         for numbers in _undone(blocks, journal.done, progress_bar):
@@ -181,7 +181,7 @@ class Writer:
 
 def _clear(folder: Path, *patterns: str) -> None:
     """Remove what a finished store does not need, or what a killed process left half written."""
-    for pattern in patterns or (".*.tmp", "*.partial", journals.FILE):
+    for pattern in patterns or (".*.tmp*", "*.partial", journals.FILE):
         for file in folder.glob(pattern):
             file.unlink()
 

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sure_pyro.data.atomic import replacing
 from sure_pyro.data.store.layout import Layout
+from sure_pyro.files import replacing
 
 FILE = "manifest.json"
 VERSION = 1
@@ -72,7 +72,7 @@ class Manifest:
             "shards": [asdict(shard) for shard in self.shards],
         }
         text = json.dumps(state | {"digest": _digest(state)}, indent=1, allow_nan=False)
-        with replacing(folder / FILE) as temporary:
+        with replacing(folder / FILE, durable=True) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
     @classmethod

@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 
-from sure_pyro.data.atomic import replacing, sync
 from sure_pyro.data.store.layout import CODES, Layout, Tensors
+from sure_pyro.files import replacing, sync
 
 CHUNK = 16 * 2**20  # bytes copied at a time
 STEM = "shard-{:05d}.safetensors"
@@ -79,7 +79,7 @@ class Growing:
                 os.replace(self.partial, self.path)
                 sync(self.path.parent)
         elif not self.path.exists():
-            with replacing(self.path) as temporary, open(temporary, "wb") as target:
+            with replacing(self.path, durable=True) as temporary, open(temporary, "wb") as target:
                 target.write(head(self.layout, rows))
                 for piece in self._pieces(rows):
                     target.write(piece)

@@ -149,3 +149,27 @@ def mmact(folder: Path) -> Path:
     (folder / "acc_watch_clip/subject1/scene1/session2/walking.csv").unlink()
     (folder / "video/subject2/cam1/scene3/session5/using_phone.mp4").unlink()
     return folder
+
+
+def mmsa_data(seed: int = 0) -> dict:
+    """The content of an MMSA feature file: three parts of sequences, with texts and labels."""
+    draw = np.random.default_rng(seed)
+    data = {}
+    for part, rows in (("train", 4), ("valid", 2), ("test", 3)):
+        words = draw.integers(2, 7, rows)
+        mask = (np.arange(6) < words[:, None]).astype(np.float32)
+        tokens = np.stack([draw.integers(1, 99, (rows, 6)) * mask, mask, 0 * mask], 1)
+        data[part] = {
+            "raw_text": np.array([f"text {i} of {part}" for i in range(rows)], dtype=object),
+            "id": [f"{part}{i // 2}$_${i}" for i in range(rows)],
+            "text": draw.normal(size=(rows, 6, 4)).astype(np.float32),
+            "audio": draw.normal(size=(rows, 9, 3)),
+            "vision": draw.normal(size=(rows, 8, 2)).astype(np.float32),
+            "text_bert": tokens.astype(np.float32),
+            "audio_lengths": draw.integers(1, 10, rows).tolist(),
+            "vision_lengths": draw.integers(1, 9, rows).tolist(),
+            "annotations": ["Positive"] * rows,
+            "classification_labels": draw.integers(0, 3, rows).astype(np.float64),
+            "regression_labels": draw.uniform(-3, 3, rows),
+        }
+    return data
