@@ -14,7 +14,7 @@ from sure_pyro.data.gaps import gaps_of, lower, recorded_parts, refuse_gaps, row
 from sure_pyro.data.labels import read_target
 from sure_pyro.data.lists import Read, read_modality
 from sure_pyro.data.masks import Tensors, existing_entries
-from sure_pyro.data.narrow import narrowed
+from sure_pyro.data.narrow import check_floating, narrowed
 from sure_pyro.data.order import check_order
 from sure_pyro.data.padding import find_padding
 from sure_pyro.data.reading import read_complete
@@ -93,7 +93,8 @@ def from_arrays(
     """
     if nan not in ("error", "missing"):
         raise ValueError(f"`nan` must be 'error' or 'missing'; got {nan!r}.")
-    check_order({"target": target, "group": group, "test": test}, features)
+    check_floating(dtype)
+    check_order({"target": target, "group": group, "test": test, "available": available}, features)
     read = _read(features)
     x = check_features({name: r.values for name, r in read.items()})
     gaps = {name: gaps_of(r, nan == "missing") for name, r in read.items()}
@@ -153,8 +154,12 @@ def _availability(available: Any, x: Modalities) -> Tensor:
     return torch.stack(columns, 1)
 
 
-def _tokens(padding: Mapping[str, Any] | None, read: Mapping[str, Read]) -> dict[str, Tensor]:
+def _tokens(padding: Any, read: Mapping[str, Read]) -> dict[str, Tensor]:
     """Padding masks, given or of lists of unequal lengths; where both are, they must agree."""
+    if not isinstance(padding, Mapping | None):
+        raise TypeError(
+            f"`padding` must map modality names to masks (rows, L); got {type(padding).__name__}."
+        )
     given = {n: read_complete(v, f"`padding[{n!r}]`") for n, v in (padding or {}).items()}
     of_lists = {name: r.tokens for name, r in read.items() if r.tokens is not None}
     for name in given.keys() & of_lists.keys():

@@ -13,13 +13,13 @@ from torch import Tensor
 
 from sure_pyro.data.arrays import from_arrays
 from sure_pyro.data.batch import Batch
-from sure_pyro.data.narrow import narrowed
-from sure_pyro.data.reading import Numbers, read_numbers
+from sure_pyro.data.narrow import check_floating, narrowed
+from sure_pyro.data.reading import read_numbers
 
 
 def from_dataframe(
     df: pd.DataFrame,
-    modalities: Mapping[str, Iterable[Hashable]],
+    modalities: Mapping[str, Any],
     target: Hashable | Iterable[Hashable] = None,
     group: Hashable = None,
     *,
@@ -76,6 +76,12 @@ def from_dataframe(
     (('a', 'b'), [1, 0])
     """
     check_frame(df)
+    check_floating(dtype)
+    if not isinstance(modalities, Mapping):
+        raise TypeError(
+            "`modalities` must map modality names to lists of columns; got "
+            f"{type(modalities).__name__}."
+        )
     named = {name: _columns(df, columns, name) for name, columns in modalities.items()}
     outputs = _outputs(df, target)
     complete = [*outputs, *(c for c in (group, test) if c is not None)]
@@ -129,6 +135,8 @@ def _columns(df: pd.DataFrame, columns: Any, modality: str) -> list[Hashable]:
             f"{columns!r}. Write [{columns!r}]."
         )
     listed = list(columns)
+    if not listed:
+        raise ValueError(f"Modality {modality!r} has no columns: leave it out, or name some.")
     _check_there(df, listed)
     return listed
 
@@ -174,14 +182,8 @@ def _features(df: pd.DataFrame, name: str, columns: list[Hashable], dtype: torch
     read = []
     for column in columns:
         words = f"Column {column!r} of modality {name!r}"
-        values = _with_nan(read_numbers(df[column], words))
-        read.append(narrowed(values, dtype, words))
+        x, gaps = read_numbers(df[column], words)
+        known = None if gaps is None else ~gaps
+        values = narrowed(x, dtype, words, known)
+        read.append(values if gaps is None else values.masked_fill(gaps, float("nan")))
     return torch.stack(read, 1)
-
-
-def _with_nan(numbers: Numbers) -> Tensor:
-    x, gaps = numbers
-    if gaps is None:
-        return x
-    x = x if x.is_floating_point() else x.double()
-    return x.masked_fill(gaps, float("nan"))

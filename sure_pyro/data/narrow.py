@@ -5,6 +5,8 @@ what does not. So a cast is refused where its rounding is no longer small beside
 so in whatever unit the values come, and lets volts and teslas of 1e-12 pass.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -51,10 +53,16 @@ def narrowed(
             + (f"column {k} has " if x.ndim > 1 else "it has ")
             + f"values up to {largest:.6g} that vary by {spread[k].item():.3g} (standard "
             f"deviation) and would be rounded by {error[k].item():.3g}. Subtract an offset, such "
-            "as the mean, and rescale what is very small or large, or keep the digits: "
-            "`dtype=torch.float64`."
+            "as the mean, and rescale what is very small or large"
+            + ("." if dtype == torch.float64 else ", or keep the digits: `dtype=torch.float64`.")
         )
     return y
+
+
+def check_floating(dtype: Any) -> None:
+    """Raise TypeError unless it is a floating dtype of torch, or None."""
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise TypeError(f"`dtype` must be a floating dtype such as torch.float32; got {dtype!r}.")
 
 
 def _holds_all(source: torch.dtype, target: torch.dtype) -> bool:

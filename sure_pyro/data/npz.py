@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from sure_pyro.data.arrays import from_arrays
 from sure_pyro.data.batch import Batch
@@ -105,7 +106,7 @@ def save_npz(path: str | Path, batch: Batch) -> None:
         arrays |= _written(batch, name)
     arrays |= {PADDING + name: tokens.cpu().numpy() for name, tokens in batch.padding.items()}
     if batch.target is not None:
-        arrays["y"] = batch.target.cpu().numpy()
+        arrays["y"] = _array(batch.target)
     if batch.task is not None and (batch.target is None or infer_task(batch.target) != batch.task):
         arrays["task"] = np.array(batch.task)
     if batch.test is not None:
@@ -124,17 +125,21 @@ def _written(batch: Batch, name: str) -> dict[str, np.ndarray]:
     if isinstance(x, Mapping):
         for words, values in worded(name, x).items():
             _check_writable(words, values.dtype in (*WIDE, torch.float16), values.dtype)
-        fields = {label: values.cpu().numpy() for label, values in labelled(name, x).items()}
+        fields = {label: _array(values) for label, values in labelled(name, x).items()}
         return {FIELDS + name: np.array(list(x)), AVAILABLE + name: available, **fields}
     _check_writable(f"Modality {name!r}", x.dtype in WIDE, x.dtype)
     if x.is_floating_point():
-        return {name: x.masked_fill(~batch.recorded_entries(name), float("nan")).cpu().numpy()}
+        return {name: _array(x.masked_fill(~batch.recorded_entries(name), float("nan")))}
     if name in batch.recorded:
         raise ValueError(
             f"Modality {name!r} holds integers that are recorded in parts, which the form can not "
             "say. Make it floating, or resolve the parts: `resolve_partial(batch, 'absent')`."
         )
-    return {name: x.cpu().numpy(), AVAILABLE + name: available}
+    return {name: _array(x), AVAILABLE + name: available}
+
+
+def _array(x: Tensor) -> np.ndarray:
+    return x.detach().cpu().numpy()
 
 
 def _check_version(arrays: Arrays, path: str | Path) -> None:

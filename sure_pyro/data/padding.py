@@ -99,11 +99,12 @@ def _check_agree(name: str, given: Tensor, attention: Tensor, available: Tensor)
 
 def _check_lengths(available: Tensor, features: Modalities, padding: Tensors) -> None:
     """Raise ValueError if an available sequence has no token at all: few encoders take one."""
-    for i, name in enumerate(features):
+    for i, (name, x) in enumerate(features.items()):
         if name in padding:
             empty = available[:, i] & ~padding[name].any(1)
             if empty.any():
+                by = "`padding`" if attention_mask(x, name) is None else f"its {ATTENTION_MASK}"
                 raise ValueError(
-                    f"Sequence {name!r} is available but `padding` leaves no token in "
+                    f"Sequence {name!r} is available but {by} leaves no token in "
                     f"{rows_in_words(empty)}. Mark it as absent there: available=False."
                 )

@@ -191,6 +191,12 @@ def _from_frame(frame: pd.DataFrame, argument: str) -> Array:
         for k, name in enumerate(frame.columns)
     ]
     values = np.stack([v for v, _ in columns], 1)
+    for k, (column, _) in enumerate(columns):
+        if column.dtype.kind in "iu" and not np.array_equal(values[:, k].astype(int), column):
+            raise ValueError(
+                f"{argument}, column {frame.columns[k]!r}, holds integers that lose digits beside "
+                "the floating columns. Subtract an offset, such as the smallest."
+            )
     if all(gaps is None for _, gaps in columns):
         return values, None
     known = [np.zeros(len(v), bool) if g is None else g for v, g in columns]

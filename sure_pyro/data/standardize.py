@@ -160,19 +160,25 @@ def masked_moments(
 ) -> tuple[Shaped[Tensor, " D"], Shaped[Tensor, " D"]]:
     """Mean and standard deviation over the n recorded entries of each channel.
 
-    mean = sum x / n and scale^2 = sum (x - mean)^2 / n, in float64 and two passes.
+    mean = sum x / n and scale^2 = sum (x - mean)^2 / n, in float64 and two passes, of deviations
+    from an entry of the channel: a large offset costs no digits, and a constant has spread 0.
 
     Returns
     -------
     mean, scale : Tensor, shape ``(D,)``
         In the dtype of `x`. Zero mean where n = 0; scale 1 where the spread is zero or no more than
-        the rounding error of the values.
+        the rounding error of the values. No threshold has a unit: teslas do as well as z-scores.
     """
     kept = recorded.reshape(-1, x.shape[-1])  # (B * steps, D)
     values = x.reshape(kept.shape).double()
     n = kept.sum(0).clamp(min=1)
-    mean = torch.where(kept, values, 0.0).sum(0) / n
-    scale = (torch.where(kept, values - mean, 0.0).square().sum(0) / n).sqrt()
+    some = values.gather(0, kept.to(torch.int8).argmax(0, keepdim=True))  # (1, D)
+    some = torch.where(kept.any(0), some, 0.0)  # what is stored where n = 0 has no effect
+    deviation = torch.where(kept, values - some, 0.0)
+    shift = deviation.sum(0) / n
+    scale = (torch.where(kept, deviation - shift, 0.0).square().sum(0) / n).sqrt()
+    mean = (some + shift).squeeze(0)
     rounding = 4 * torch.finfo(x.dtype).eps * mean.abs()
-    scale = torch.where(scale > rounding, scale, torch.ones_like(scale))
-    return mean.to(x.dtype), scale.to(x.dtype)
+    scale = torch.where(scale > rounding, scale, torch.ones_like(scale)).to(x.dtype)
+    # A spread below the smallest number of the dtype, as half precision has, is none.
+    return mean.to(x.dtype), torch.where(scale > 0, scale, torch.ones_like(scale))

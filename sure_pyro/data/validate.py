@@ -72,7 +72,7 @@ def _check_modality(name: str, x: Any) -> None:
         if x.dtype == torch.bool:
             raise TypeError(
                 f"Modality {name!r} must hold real numbers; got torch.bool. "
-                "Give 0 and 1: `x.float()`."
+                "Give 0 and 1, as `x.astype('float32')` or `x.float()` does."
             )
         return
     if not x:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from sklearn.linear_model import Ridge
+from torch import Tensor
 
 from sure_pyro.calibrated.arrays import as_float64
 from sure_pyro.calibrated.hidden import Hidden, hidden_latents
@@ -65,7 +66,7 @@ class Decoder:
 def fit_decoders(
     model: SURE, train: Batch, held_out: Batch, seed: int, alpha: float = 1.0
 ) -> dict[str, Decoder]:
-    """One decoder for each modality that both parts have.
+    """One decoder for each modality of one tensor that both parts have.
 
     Parameters
     ----------
@@ -81,7 +82,9 @@ def fit_decoders(
     masked, decoders = draw_masks(held_out, seed), {}
     reconstruction = model.predict(masked, "none").reconstruction
     errors = hidden_latents(model, masked, reconstruction)
-    for name in train.modalities:
+    for name, x in train.features.items():
+        if not isinstance(x, Tensor):
+            continue  # several fields are no picture or curve
         fitted, measured = _pair(model, train, name), _pair(model, held_out, name)
         if len(fitted[0]) > 1 and len(measured[0]) > 1:
             C = _correlation(errors[name]) if name in errors else np.eye(fitted[0].shape[1])

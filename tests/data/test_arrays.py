@@ -107,6 +107,12 @@ def test_other_rows():
         ({"features": {"a": [["x"]]}}, TypeError, "'a' must hold real numbers; got .*U1"),
         ({"features": {"a": [[[1.0]], [[1.0, 2.0]]]}}, TypeError, "rows of equal shape"),
         ({"features": {"a": np.array([[object()]])}}, TypeError, "got an array of object"),
+        (
+            {"dtype": torch.int64},
+            TypeError,
+            "floating dtype such as torch.float32; got torch.int64",
+        ),
+        ({"padding": [[True]]}, TypeError, "padding"),
         ({"nan": "drop"}, ValueError, "'error' or 'missing'; got 'drop'"),
         (
             {"group": [0.5, 1.0]},

@@ -97,6 +97,16 @@ def test_every_door_refuses_what_it_would_merge():
     assert from_dataframe(df, {"m": ["v"]}, "t", dtype=F64).target.tolist() == seconds.tolist()
 
 
+def test_wide_integers_are_not_rounded_unseen():
+    wide = 1_700_000_000_000_000_000 + np.arange(4)
+    df = pd.DataFrame({"a": wide, "b": [0.5] * 4, "y": [0, 1, 0, 1]})
+    with pytest.raises(ValueError, match="'x', column 'a', holds integers that lose digits"):
+        from_arrays({"x": df[["a", "b"]]})
+    df["a"] = pd.array([*wide[:3], None], dtype="Int64")
+    with pytest.raises(ValueError, match="'a' of modality 'x' would lose its differences"):
+        from_dataframe(df, {"x": ["a"]}, "y", dtype=F64, nan="missing")
+
+
 def test_what_is_absent_does_not_count():
     x = np.array([[1.0], [2.0], [1e30]])
     batch = from_arrays({"a": x, "b": x / 1e30}, available={"a": [True, True, False]}, dtype=F32)

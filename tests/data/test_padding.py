@@ -39,7 +39,11 @@ def test_both_may_be_given_if_they_agree():
     ("options", "error", "message"),
     [
         ({"mask": MASK * 2}, ValueError, "must be 1 where .* and 0 at padding; it holds 2. If"),
-        ({"mask": 0 * MASK}, ValueError, "'text' is available but .* no token in rows 0, 1"),
+        (
+            {"mask": 0 * MASK},
+            ValueError,
+            "'text' is available but its attention_mask leaves no token in rows 0, 1",
+        ),
         ({"padding": {"text": torch.ones(2, 5).bool()}}, ValueError, "of one of the fields"),
         ({"padding": {"text": torch.ones(2).bool()}}, ValueError, r"\(rows, L\) of one .* \(2,\)"),
         ({"padding": {"text": MASK}}, TypeError, "must be a bool tensor; got torch.int64"),

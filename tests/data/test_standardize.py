@@ -103,3 +103,30 @@ def test_errors():
         Standardizer({"v": (9,), "s": (3, 2)}).fit(small_batch())
     with pytest.raises(TypeError, match=r"'t' holds torch.int64"):
         Standardizer.of(Batch({"t": torch.ones(2, 3).long()}))
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1.0, 1e12])
+def test_no_threshold_has_a_unit(unit):
+    x = torch.randn(50, 3, dtype=torch.float64)
+    standard, scaled = (Standardizer.of(Batch({"a": v})) for v in (x, x * unit))
+    torch.testing.assert_close(
+        scaled.transform(Batch({"a": x * unit})).features["a"],
+        standard.transform(Batch({"a": x})).features["a"],
+    )
+
+
+def test_an_offset_costs_no_digits_and_a_constant_has_no_spread():
+    k = torch.arange(1000, dtype=torch.float64).unsqueeze(1)
+    batch = Batch({"t": 1.7e9 + k, "c": torch.full((1000, 1), 0.1, dtype=torch.float64)})
+    standardizer = Standardizer.of(batch)
+    closed_form = ((1000**2 - 1) / 12) ** 0.5
+    assert standardizer.scales["t"].item() == pytest.approx(closed_form, rel=1e-12)
+    assert standardizer.scales["c"].item() == 1
+    assert (standardizer.transform(batch).features["c"] == 0).all()
+
+
+def test_a_spread_below_the_smallest_number_of_half_precision_is_none():
+    x = torch.zeros(1000, 1, dtype=torch.float16)
+    x[0] = 6e-8
+    standardizer = Standardizer.of(Batch({"a": x}))
+    assert standardizer.scales["a"].item() == 1
