@@ -4,6 +4,7 @@ The processes run once for the whole file: `reached` starts them, they work thro
 every test compares one case.
 """
 
+import warnings
 from pathlib import Path
 
 import pyro
@@ -99,6 +100,7 @@ def process(rank, folder):
         for name, case in CASES.items()
     }
     found["refused"] = _refusal(rank)
+    found["left out"] = _left_out(rank)
     found["local rho"] = _local_correlation(rank)
     torch.save(found, f"{folder}/{rank}.pt")
     torch.distributed.destroy_process_group()
@@ -116,6 +118,21 @@ def _refusal(rank):
         CorrelationELBO(per="dimension").differentiable_loss(program, lambda: None)
     except ValueError as error:
         return str(error)
+
+
+def _left_out(rank):
+    """A variance that is infinite in the rows of one process only."""
+    scale = torch.linspace(1, 2, 5)
+
+    def program():
+        with pyro.plate("rows", 5):
+            pyro.sample("y", dist.Normal(0.0, scale), obs=scale)
+            pyro.sample("t", dist.StudentT(1.5 + rank, 0.0, scale), obs=scale)
+
+    elbo = CorrelationELBO()
+    with warnings.catch_warnings(record=True):
+        elbo.differentiable_loss(program, lambda: None)
+    return elbo.left_out, sorted(elbo.terms)
 
 
 def _local_correlation(rank):
@@ -150,6 +167,13 @@ def test_it_is_not_the_mean_of_the_processes_own_correlations(reached):
 def test_rows_with_other_entries_are_refused(reached):
     for found in reached:
         assert "different numbers of groups: [2, 3]" in found["refused"]
+
+
+def test_a_site_is_left_out_by_all_processes_or_by_none(reached):
+    for found in reached:
+        left_out, terms = found["left out"]
+        assert left_out["t"].endswith("StudentT is infinite or undefined in 5 of 10 pairs")
+        assert terms == ["elbo", "rho/y"]
 
 
 def _with_fabric(fabric, folder):
