@@ -76,6 +76,7 @@ def test_where_nothing_is_defined():
 
 
 @given(ROWS)
+@settings(deadline=None, max_examples=50)
 def test_two_classes_agree_with_scikit_learn(rows):
     y, t = arrays(rows)
     assert has0_acc2(y, t) == pytest.approx(accuracy_score(t >= 0, y >= 0))
@@ -87,6 +88,7 @@ def test_two_classes_agree_with_scikit_learn(rows):
 
 
 @given(ROWS)
+@settings(deadline=None, max_examples=50)
 def test_all_agree_with_torchmetrics(rows):
     y, t = arrays(rows)
     a, b = torch.tensor(y), torch.tensor(t)
@@ -112,7 +114,7 @@ def test_all_agree_with_torchmetrics(rows):
 
 
 @given(ROWS)
-@settings(max_examples=30)
+@settings(deadline=None, max_examples=30)
 def test_order_and_precision_change_nothing(rows):
     y, t = arrays(rows)
     backwards = sentiment_metrics(y[::-1], t[::-1])

@@ -43,7 +43,7 @@ def test_frames_are_those_that_the_authors_count(eager, length):
 
 
 @given(st.integers(400, T))
-@settings(max_examples=50)
+@settings(deadline=None, max_examples=50)
 def test_a_frame_exists_if_all_of_its_samples_do(length):
     receptive, stride = 400, 320  # samples: of Data2Vec's seven convolutions
     exists = frame_mask(DATA2VEC, mask_of([length], T), 7)
