@@ -50,6 +50,8 @@ class MMML(Backbone):
 
     Examples
     --------
+    >>> import torch
+    >>> from sure_pyro.data import Batch
     >>> backbone = MMML.tiny("cross_modal_v1", seed=0).freeze()
     >>> batch = Batch({"text": torch.full((2, 5), 7), "audio": torch.zeros(2, 2000)})
     >>> latents = backbone.encode(batch)
