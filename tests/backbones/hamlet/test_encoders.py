@@ -54,6 +54,20 @@ def test_a_row_without_steps_is_zero_and_moves_no_other(model, name):
     torch.testing.assert_close(z[[0, 2]], whole[[0, 2]], rtol=0, atol=0)
 
 
+def test_no_row_is_masked_throughout_which_some_kernels_answer_with_nan(model, monkeypatch):
+    encoder, seen = model.encoder("gyro"), []
+
+    def spy(*args, key_padding_mask, **options):
+        seen.append(key_padding_mask)
+        return type(encoder.attention).forward(
+            encoder.attention, *args, key_padding_mask=key_padding_mask, **options
+        )
+
+    monkeypatch.setattr(encoder.attention, "forward", spy)
+    encoder(torch.randn(2, 3, 5, 2), torch.tensor([[0, 0, 0], [0, 1, 0]]).bool())
+    assert seen[0].tolist() == [[False, False, False], [False, True, True]]
+
+
 def test_a_row_without_steps_has_a_finite_gradient():
     model = make_hamlet([PHONE], freeze=False).eval()
     x = torch.randn(2, 4, 5, 3, requires_grad=True)
