@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from sure_pyro.data.batch import Batch
+from sure_pyro.data.store import LatentStore
 from sure_pyro.data.task import num_outputs, target_of
 
 Names = tuple[str, ...]
@@ -72,7 +73,7 @@ def aligned(
     return batch._with(target=change(target, own, known, argument, whose), class_names=known)
 
 
-def aligned_with(train: Batch, batch: Batch, argument: str = "validation") -> Batch:
+def aligned_with(train: Batch | LatentStore, batch: Batch, argument: str = "validation") -> Batch:
     """Number the classes of a batch as the training rows do.
 
     Raises

@@ -3,9 +3,10 @@
 from torch import Tensor
 
 from sure_pyro.data.batch import Batch
+from sure_pyro.data.store import LatentStore
 
 
-def target_of(batch: Batch, argument: str = "train") -> Tensor:
+def target_of(batch: Batch | LatentStore, argument: str = "train") -> Tensor:
     """Target of a batch that must have one.
 
     Raises
@@ -18,7 +19,7 @@ def target_of(batch: Batch, argument: str = "train") -> Tensor:
     return batch.target
 
 
-def num_outputs(batch: Batch) -> int:
+def num_outputs(batch: Batch | LatentStore) -> int:
     """C: one logit per class, or one output per column of the target."""
     target = target_of(batch)
     if batch.task == "classification":

@@ -21,6 +21,8 @@ from sure_pyro.backbones.stand_in import complete_rows, with_stand_ins
 from sure_pyro.data import Batch, MaskedRows
 from sure_pyro.data.fields import each_field, event_shape, tokens_of
 from sure_pyro.data.standardize import masked_moments
+from sure_pyro.data.store import LatentStore
+from sure_pyro.models.moments import moments_of
 
 Masks = dict[str, Tensor]
 
@@ -203,6 +205,22 @@ class LatentSpace(nn.Module):
                 own.copy_(found)
         return space, space._standard(raw)
 
+    @classmethod
+    def fit_stored(cls, backbone: Backbone, store: LatentStore) -> "LatentSpace":
+        """Learn from the rows of a store, without holding them in memory."""
+        dtype = next((p.dtype for p in backbone.parameters() if p.is_floating_point()), None)
+        space = cls(
+            backbone.freeze(),
+            store.shapes,
+            sorted(store.sequences),
+            {},
+            {name: dtype or own for name, own in store.dtypes.items()},
+        )
+        for name, found in moments_of(store).items():
+            for own, value in zip(space.moments(name), found, strict=True):
+                own.copy_(value)
+        return space
+
     @property
     def working_dtype(self) -> torch.dtype:
         """Of standardised latents and of all that is trained: at least single precision."""
@@ -226,37 +244,22 @@ class LatentSpace(nn.Module):
 
     def _tokens_of(self, batch: Batch, latents: Latents) -> Masks:
         """What is recorded of every token according to the masks of a batch."""
-        return {n: self._recorded_tokens(batch, n, z) for n, z in latents.values.items()}
+        return {n: recorded_tokens(batch, n, z) for n, z in latents.values.items()}
 
     @torch.no_grad()
     def _raw(self, batch: Batch) -> Latents:
         """Latents in the backbone's units, encoded a few rows at a time."""
         batch = batch if batch.encoded else self._as_fitted(batch)
-        size = self.backbone.batch_size
-        parts = [self._raw_part(batch[i : i + size]) for i in range(0, max(1, len(batch)), size)]
+        size = len(batch) if batch.encoded else self.backbone.batch_size
+        parts = [
+            self._part(batch[i : i + size]) for i in range(0, max(1, len(batch)), max(1, size))
+        ]
         joined = Latents.cat(parts)
         return Latents(joined.values, joined.available, joined.padding, batch.target)
 
-    def _raw_part(self, batch: Batch) -> Latents:
-        stand = self.backbone.stand_in
-        if batch.encoded:
-            raw = as_latents(batch)
-        else:
-            raw = self.backbone.encode(batch if stand is None else with_stand_ins(batch, stand))
-        values, available, padding = {}, {}, {}
-        for i, name in enumerate(self.shapes):
-            latent = raw[name]
-            z = values_of(latent)
-            z = (z.unsqueeze(1) if z.ndim == 2 else z).to(self.like)  # (B, L, D)
-            known = tokens = self._recorded_tokens(batch, name, z)  # (B, L)
-            if isinstance(latent, Tokens):
-                padding[name] = latent.exists | ~batch.available[:, i : i + 1]
-                tokens = tokens & latent.exists
-                # What stands in padding is no data. A mask that hides a whole query makes it NaN.
-                known = (tokens | ~padding[name]) & z.isfinite().all(-1)
-            values[name] = torch.where(known.unsqueeze(-1), z, torch.zeros_like(z))
-            available[name] = tokens
-        return Latents(values, available, padding)
+    def _part(self, batch: Batch) -> Latents:
+        raw = as_latents(batch) if batch.encoded else encoded(self.backbone, batch)
+        return sorted_out(raw, batch, self.like)
 
     def _standard(self, raw: Latents) -> Latents:
         values = {}
@@ -346,21 +349,55 @@ class LatentSpace(nn.Module):
         padding[name] = padding[name] | absent
         return batch._with(features=features, padding=padding, recorded=recorded)
 
-    def _recorded_tokens(self, batch: Batch, name: str, z: Tensor) -> Bool[Tensor, "B L"]:
-        i = batch.modalities.index(name)
-        available = batch.available[:, i : i + 1].expand(z.shape[:2])
-        if name not in batch.recorded:
-            return available
-        recorded = (
-            batch.recorded[name].flatten(2).all(-1) if batch.recorded[name].ndim > 2 else None
+
+def encoded(backbone: Backbone, batch: Batch) -> dict[str, Latent]:
+    """What a backbone makes of rows, with rows that stand in where a modality is absent."""
+    stand = backbone.stand_in
+    return backbone.encode(batch if stand is None else with_stand_ins(batch, stand))
+
+
+def sorted_out(raw: Mapping[str, Latent], batch: Batch, like: Tensor) -> Latents:
+    """Latents of one layout, with what is recorded of them; in the backbone's units.
+
+    Parameters
+    ----------
+    raw : mapping of str to Latent
+        What `Backbone.encode` gave.
+    batch : Batch
+        What it was given.
+    like : Tensor
+        Of the dtype that the values are to have.
+    """
+    values, available, padding = {}, {}, {}
+    for i, name in enumerate(batch.modalities):
+        latent = raw[name]
+        z = values_of(latent)
+        z = (z.unsqueeze(1) if z.ndim == 2 else z).to(like)  # (B, L, D)
+        known = tokens = recorded_tokens(batch, name, z)  # (B, L)
+        if isinstance(latent, Tokens):
+            padding[name] = latent.exists | ~batch.available[:, i : i + 1]
+            tokens = tokens & latent.exists
+            # What stands in padding is no data. A mask that hides a whole query makes it NaN.
+            known = (tokens | ~padding[name]) & z.isfinite().all(-1)
+        values[name] = torch.where(known.unsqueeze(-1), z, torch.zeros_like(z))
+        available[name] = tokens
+    return Latents(values, available, padding)
+
+
+def recorded_tokens(batch: Batch, name: str, z: Tensor) -> Bool[Tensor, "B L"]:
+    """Tokens of a latent ``(B, L, D)`` that were recorded according to the masks of a batch."""
+    i = batch.modalities.index(name)
+    available = batch.available[:, i : i + 1].expand(z.shape[:2])
+    if name not in batch.recorded:
+        return available
+    recorded = batch.recorded[name].flatten(2).all(-1) if batch.recorded[name].ndim > 2 else None
+    if recorded is None or recorded.shape[1] != z.shape[1]:
+        raise ValueError(
+            f"{name!r} is recorded in parts, but its latent has no token per recorded step: "
+            f"latent {tuple(z.shape)}, parts {tuple(batch.recorded[name].shape)}. Choose what "
+            "to do with such rows: `sp.resolve_partial(data, 'absent')` or `'impute'`."
         )
-        if recorded is None or recorded.shape[1] != z.shape[1]:
-            raise ValueError(
-                f"{name!r} is recorded in parts, but its latent has no token per recorded step: "
-                f"latent {tuple(z.shape)}, parts {tuple(batch.recorded[name].shape)}. Choose what "
-                "to do with such rows: `sp.resolve_partial(data, 'absent')` or `'impute'`."
-            )
-        return available & recorded
+    return available & recorded
 
 
 def as_latents(batch: Batch) -> dict[str, Latent]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sure_pyro.models.latents import Latents
+from sure_pyro.models.stored import StoredLatents
 
 if TYPE_CHECKING:
     from sure_pyro.models.sure import SURE
@@ -24,7 +25,7 @@ FAR = 2.0
 """Squared error, in variances of the target, beyond which an output is in another unit."""
 
 
-def start_from_readout(model: "SURE", latents: Latents) -> None:
+def start_from_readout(model: "SURE", latents: Latents | StoredLatents) -> None:
     """Start the head of a model from the backbone's readout, if it has one that fits.
 
     Parameters
@@ -53,7 +54,9 @@ def _bias(readout: nn.Linear) -> Tensor:
 
 
 @torch.no_grad()
-def _said(model: "SURE", readout: nn.Linear, latents: Latents) -> tuple[Tensor, Tensor]:
+def _said(
+    model: "SURE", readout: nn.Linear, latents: Latents | StoredLatents
+) -> tuple[Tensor, Tensor]:
     """What the model says of complete training rows, and the truth, ``(n, C)`` each."""
     rows = latents.present.all(1).nonzero()[:ROWS, 0]
     few, size = latents[rows], model.backbone.batch_size

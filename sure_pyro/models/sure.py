@@ -17,6 +17,7 @@ from torch import Tensor
 from sure_pyro.backbones import Backbone, check_backbone
 from sure_pyro.backbones.cut import shared_copy
 from sure_pyro.data import Batch, MaskedRows
+from sure_pyro.data.store import LatentStore, in_memory
 from sure_pyro.data.task import num_outputs, target_of
 from sure_pyro.models import saving
 from sure_pyro.models.heads import HEADS, Head, Output
@@ -29,6 +30,7 @@ from sure_pyro.models.reconstructor import LocalPyroModule, LocScale, Reconstruc
 from sure_pyro.models.roads import take_roads
 from sure_pyro.models.separate import SeparateScale
 from sure_pyro.models.start import start_from_readout
+from sure_pyro.models.stored import StoredLatents, stand_in_of
 from sure_pyro.models.weights import WeightPosterior
 from sure_pyro.propagation import Moments, taylor
 
@@ -120,27 +122,40 @@ class SURE(LocalPyroModule):
         self.encode_training(train, separate_scale)
         return self
 
-    def encode_training(self, train: Batch, separate_scale: bool = False) -> Latents:
+    def encode_training(
+        self, train: Batch | LatentStore, separate_scale: bool = False
+    ) -> Latents | StoredLatents:
         """Latents of the training rows, from which `initialize` builds the trainable parts.
 
-        The same pass through the encoders serves for both.
+        The same pass through the encoders serves for both. Those of a store stay on disk.
         """
         if self.initialized:
-            return self.encode(train)
+            self._check_modalities(train)
+            return self._training_latents(train)
         self._check_modalities(train)
         target_of(train)
         num_outputs = self._num_outputs(train)
-        if not train.encoded:
-            self.backbone.prepare(train)
-            check_backbone(self.backbone, train)
-        self.space, latents = LatentSpace.fit_encode(self.backbone, train)
+        if isinstance(train, LatentStore):
+            self.backbone.stand_in = self.backbone.stand_in or stand_in_of(train)
+            self.space = LatentSpace.fit_stored(self.backbone, train)
+            latents: Latents | StoredLatents = StoredLatents(self.space, train)
+        else:
+            if not train.encoded:
+                self.backbone.prepare(train)
+                check_backbone(self.backbone, train)
+            self.space, latents = LatentSpace.fit_encode(self.backbone, train)
         if self.settings["separate_scale"] is None:
             self.settings["separate_scale"] = separate_scale
-        few = latents[: min(2, len(latents))]
+        few = latents[torch.arange(min(2, len(latents)))]
         self._build(self.space.fuse(few.values, few.padding).shape[-1], num_outputs)
         self.class_names = train.class_names
         start_from_readout(self, latents)
         return latents
+
+    def _training_latents(self, train: Batch | LatentStore) -> Latents | StoredLatents:
+        if isinstance(train, LatentStore):
+            return StoredLatents(self.space, train)
+        return self.encode(train)
 
     def _build(self, width: int, num_outputs: int) -> None:
         """Make reconstructor and head for an existing latent space, on its device and dtype."""
@@ -152,7 +167,7 @@ class SURE(LocalPyroModule):
         self.reconstructor = made.to(reference)
         self.head = HEADS[self.settings["head"]](width, num_outputs).to(reference)
 
-    def _num_outputs(self, train: Batch) -> int:
+    def _num_outputs(self, train: Batch | LatentStore) -> int:
         name = self.settings["head"] or HEAD_OF_TASK[str(train.task)]
         self.settings["head"] = name
         if (name == "categorical") != (train.task == "classification"):
@@ -162,7 +177,7 @@ class SURE(LocalPyroModule):
             )
         return num_outputs(train)
 
-    def _check_modalities(self, batch: Batch) -> None:
+    def _check_modalities(self, batch: Batch | LatentStore) -> None:
         if batch.modalities != self.backbone.modalities:
             raise ValueError(
                 f"The model was made for the modalities {self.backbone.modalities}, in this order; "
@@ -177,9 +192,10 @@ class SURE(LocalPyroModule):
 
     # -- the program ------------------------------------------------------------------------------
 
-    def encode(self, batch: Batch | MaskedRows) -> Latents:
+    def encode(self, batch: Batch | MaskedRows | LatentStore) -> Latents:
         """Frozen projectors, equation 1: standardised latents and what is recorded of them."""
         self._require_initialized()
+        batch = in_memory(batch)
         self._check_modalities(batch.complete if isinstance(batch, MaskedRows) else batch)
         return self.space.encode(batch)
 
@@ -277,7 +293,7 @@ class SURE(LocalPyroModule):
     @torch.no_grad()
     def predict(
         self,
-        batch: Batch | MaskedRows,
+        batch: Batch | MaskedRows | LatentStore,
         propagate: str = "taylor",
         *,
         num_samples: int = 1000,
@@ -288,8 +304,9 @@ class SURE(LocalPyroModule):
 
         Parameters
         ----------
-        batch : Batch or MaskedRows
-            Visible is what is available. Rows under several masks are encoded once.
+        batch : Batch, MaskedRows or LatentStore
+            Visible is what is available. Rows under several masks are encoded once; those of a
+            store were encoded before.
         propagate : {"taylor", "sampling", "both", "none"}
             How the reconstruction variance reaches the output: equation 7, equation 10, both, or
             not at all (the point prediction with the head's own variance).
@@ -316,7 +333,7 @@ class SURE(LocalPyroModule):
         _check_choice("propagate", propagate, ("taylor", "sampling", "both", "none"))
         if num_weights < 0:
             raise ValueError(f"`num_weights` must not be negative; got {num_weights}.")
-        model = self._evaluating()
+        model, batch = self._evaluating(), in_memory(batch)
         latents = model.encode(batch)
         reconstruction = model.reconstruct(latents, latents.available)
         moments = take_roads(model, latents, propagate, num_samples, num_weights, seed)

@@ -10,9 +10,11 @@ from lightning_fabric import Fabric
 
 from sure_pyro.data import Batch
 from sure_pyro.data.classes import aligned, aligned_with
+from sure_pyro.data.store import LatentStore
 from sure_pyro.guides import WeightGuide, weight_guide
 from sure_pyro.models import SURE, Latents
 from sure_pyro.models.latents import check_odds, hide
+from sure_pyro.models.stored import StoredLatents
 from sure_pyro.objectives import CorrelationELBO, preset
 from sure_pyro.objectives.presets import DEFAULT_WEIGHT, FAITHFUL, Handler, Unchanged
 from sure_pyro.training.history import History
@@ -43,13 +45,14 @@ DEFAULTS = {
     "joint/amortised": Settings(epochs=150, lr=2e-3, batch_size=64),
 }
 UNSUPERVISED = {"reconstruction", "location", "scale"}  # phases that need no targets
+STORED_VALIDATION = 20_000  # rows of a store that are held in memory
 VALIDATION_ROWS = 600  # few rows are repeated under other masks, so as not to hang on one draw
 
 
 def fit(
     model: SURE,
-    train: Batch,
-    validation: Batch | None = None,
+    train: Batch | LatentStore,
+    validation: Batch | LatentStore | None = None,
     objective: str | CorrelationELBO | tuple[CorrelationELBO, Handler] = "elbo+pcc",
     *,
     phases: tuple[str, ...] = ("reconstruction", "head"),
@@ -71,13 +74,14 @@ def fit(
     ----------
     model : SURE
         Initialised here if it is not.
-    train : Batch
-        With targets. Modalities may be missing.
-    validation : Batch, optional
-        Chooses the best epoch. Its classes or labels may be in another order than those of `train`,
-        and classes may lack: they go by their names. By default a fifth of `train` is held out,
-        whole groups where there are groups; hand over groups that do not occur in `train` where the
-        test brings new ones.
+    train : Batch or LatentStore
+        With targets. Modalities may be missing. The rows of a store stay on disk: shards are read
+        in random order, and rows in random order out of a few shards.
+    validation : Batch or LatentStore, optional
+        Chooses the best epoch; of a store, by 20,000 random rows. Its classes or labels may be in
+        another order than those of `train`, and classes may lack: they go by their names. By
+        default a fifth of `train` is held out, whole groups where there are groups; hand over
+        groups that do not occur in `train` where the test brings new ones.
     objective : str, CorrelationELBO, or both a CorrelationELBO and an effect handler
         Equation 6. By name: ``"<score>"`` or ``"<score>+<correlation>"``, with the scores elbo,
         sure, beta-nll, student-t, laplace, crps, pinball, evidential and the correlations pcc,
@@ -135,11 +139,16 @@ def fit(
         If the loss is not finite; the best weights so far are kept.
     """
     guide = weight_guide(guide) if isinstance(guide, str) else guide
+    if guide is not None and isinstance(train, LatentStore):
+        raise ValueError(
+            "A `guide` needs its rows in memory: fit the phases on the store, and then the guide "
+            "on some of its rows, `sp.fit(model, store.batch(rows), phases=(), guide=...)`."
+        )
     _check_phases(phases, guide, model)
     path = checkpoint_path(checkpoint, resume)
     if validation is None:
         train, validation = train.split((0.8, 0.2), seed=seed)
-    train, validation = _numbered_alike(model, train, validation, phases, guide)
+    train, validation = _numbered_alike(model, train, _sample(validation, seed), phases, guide)
     check_odds(hiding or {}, train.modalities)
     fabric = fabric or Fabric(accelerator=train.available.device.type, devices=1)
     changes = _given(epochs=epochs, batch_size=batch_size, lr=lr, hiding=hiding)
@@ -214,18 +223,32 @@ def _check_separate(model: SURE, phases: tuple[str, ...]) -> None:
         )
 
 
+def _sample(validation: Batch | LatentStore, seed: int) -> Batch:
+    """Validation rows in memory: of a store, as many as choose an epoch as well as all do."""
+    if not isinstance(validation, LatentStore):
+        return validation
+    draw = torch.Generator().manual_seed(seed)
+    return validation.batch(torch.randperm(len(validation), generator=draw)[:STORED_VALIDATION])
+
+
 def _repeated(latents: Latents) -> Latents:
     return latents[torch.arange(len(latents)).repeat(-(-VALIDATION_ROWS // len(latents)))]
 
 
 def _numbered_alike(
-    model: SURE, train: Batch, validation: Batch, phases: tuple[str, ...], guide: WeightGuide | None
-) -> tuple[Batch, Batch]:
+    model: SURE,
+    train: Batch | LatentStore,
+    validation: Batch,
+    phases: tuple[str, ...],
+    guide: WeightGuide | None,
+) -> tuple[Batch | LatentStore, Batch]:
     """Both with their classes numbered as the model numbers them, if it was initialised before."""
     supervised = not set(phases) <= UNSUPERVISED or (guide is not None and "head" in guide.over)
     if model.initialized and not supervised and train.target is None:
         return train, validation
-    if model.initialized:
+    if model.initialized and isinstance(train, LatentStore):
+        _check_numbered(model, train)
+    elif model.initialized:
         train = aligned(
             train, task=model.head.task, outputs=model.head.mean.out_features,
             names=model.class_names, argument="train",
@@ -233,9 +256,18 @@ def _numbered_alike(
     return train, aligned_with(train, validation)
 
 
-def _check_trainable(latents: Latents) -> None:
-    present = torch.stack([a.any(-1) for a in latents.available.values()], -1).sum(-1)
-    if not (present >= 2).any():
+def _check_numbered(model: SURE, store: LatentStore) -> None:
+    """Refuse a store whose classes are not numbered as the model's: what is on disk stays so."""
+    if (store.task, store.class_names) != (model.head.task, model.class_names):
+        raise ValueError(
+            f"`train` is a store for {store.task} with the class_names {store.class_names}; the "
+            f"model is for {model.head.task} with {model.class_names}. Fit a new model, or encode "
+            "rows that are numbered as the model's."
+        )
+
+
+def _check_trainable(latents: Latents | StoredLatents) -> None:
+    if not (latents.present.sum(-1) >= 2).any():
         raise ValueError(
             "No row of `train` has two modalities, so there is nothing to hide and to learn from. "
             "Reconstruction needs rows in which modalities occur together."

@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 
 from sure_pyro.models import Latents
 from sure_pyro.models.latents import Masks, hide
+from sure_pyro.models.stored import StoredLatents
 from sure_pyro.training.checkpoint import (
     Progress,
     Record,
@@ -75,7 +76,7 @@ class Settings:
 
 def run_phase(
     step: Step,
-    train: Latents,
+    train: Latents | StoredLatents,
     validation: Latents,
     validation_masks: Masks,
     settings: Settings,
@@ -91,7 +92,8 @@ def run_phase(
     Parameters
     ----------
     step : Step
-    train, validation : Latents
+    train : Latents or StoredLatents
+    validation : Latents
     validation_masks : dict of bool Tensor
         What is visible of `validation`; the same for every epoch.
     settings : Settings
@@ -151,7 +153,13 @@ def run_phase(
 
 
 def _one_epoch(
-    wrapped, step: Step, train: Latents, optimizer, settings: Settings, epoch: int, fabric: Fabric
+    wrapped,
+    step: Step,
+    train: Latents | StoredLatents,
+    optimizer,
+    settings: Settings,
+    epoch: int,
+    fabric: Fabric,
 ) -> dict[str, float]:
     """Mean of the loss and its terms over the mini-batches of one epoch."""
     wrapped.train()
@@ -159,8 +167,7 @@ def _one_epoch(
         group["lr"] = settings.lr_at(epoch)
     collected = []
     draw = _common_generator(epoch, fabric)
-    for rows in torch.randperm(len(train), generator=draw).split(settings.batch_size):
-        batch = train[rows]
+    for batch in train.batches(settings.batch_size, draw):
         visible = hide(batch, draw, odds=settings.hiding)
         loss = wrapped(*share(batch, visible, fabric.global_rank, fabric.world_size))
         if not torch.isfinite(loss):

@@ -19,6 +19,7 @@ from pyro.poutine.messenger import Messenger
 from torch import Tensor
 
 from sure_pyro.data import Batch
+from sure_pyro.data.store import LatentStore
 from sure_pyro.guides import WeightGuide
 from sure_pyro.identity import digest, identity, of_tensor
 from sure_pyro.models import SURE
@@ -38,8 +39,8 @@ MOVED_BY_TRAINING = {"max_plate_nesting", "memory", "progress", "terms"}
 
 def origin_of(
     model: SURE,
-    train: Batch,
-    validation: Batch,
+    train: Batch | LatentStore,
+    validation: Batch | LatentStore,
     fabric: Fabric,
     *,
     objective: Any,
@@ -92,9 +93,10 @@ def other_run(before: Origin, now: Origin) -> list[str]:
     ]
 
 
-def first_latents(model: SURE, train: Batch) -> list[float]:
+def first_latents(model: SURE, train: Batch | LatentStore) -> list[float]:
     """Size of latents and fusion in the first rows: where the backbone is cut shows in them."""
-    latents = model.encode(train[:ROWS])
+    stored = isinstance(train, LatentStore)
+    latents = model.encode(train.select(slice(ROWS)) if stored else train[:ROWS])
     fused = model.space.fuse(latents.values, latents.exists(latents.available))
     said = [*latents.values.values(), fused]
     return torch.stack([x.detach().float().flatten(1).norm(dim=1) for x in said]).flatten().tolist()
@@ -123,8 +125,10 @@ def of_backbone(model: SURE) -> Origin:
     return {"kind": type(model.backbone).__name__, "weights": MARK + digest(weights)}
 
 
-def of_data(batch: Batch) -> Origin:
+def of_data(batch: Batch | LatentStore) -> Origin:
     """Shape of the rows, and digests of values, masks and targets, by modality."""
+    if isinstance(batch, LatentStore):
+        return _of_store(batch)
     values = dict(_named_tensors("values", batch.features))
     masks = dict(_named_tensors("`recorded`", batch.recorded))
     masks |= _named_tensors("`padding`", batch.padding)
@@ -140,6 +144,18 @@ def of_data(batch: Batch) -> Origin:
     if batch.target is not None:
         digests["targets"] = batch.target
     return found | {name: MARK + of_tensor(x) for name, x in digests.items()}
+
+
+def _of_store(store: LatentStore) -> Origin:
+    """Rows of a store by the checksums of its shards and their numbers: no row is read."""
+    return {
+        "rows": len(store),
+        "modalities": list(store.modalities),
+        "task": store.task,
+        "classes": identity(store.class_names),
+        "shards": MARK + digest([shard.sha256 for shard in store.manifest.shards]),
+        "numbers of the rows": MARK + of_tensor(store.source),
+    }
 
 
 def of_objective(name: Any, elbo: CorrelationELBO, handler: Handler) -> Origin:

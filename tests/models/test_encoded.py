@@ -5,6 +5,7 @@ import torch
 
 import sure_pyro as sp
 from sure_pyro.data import Batch, every_mask
+from sure_pyro.models.latents import recorded_tokens
 from tests.models.conftest import make_batch, make_model
 
 
@@ -83,7 +84,7 @@ def test_masks_within_sequences_reach_latents_that_were_encoded_whole():
     gappy = sp.missing.within(batch, 0.4, seed=0, modalities=["audio"])
     model = make_model(batch, "transformer")
     whole = model.encode(batch)
-    tokens = {n: model.space._recorded_tokens(gappy, n, z) for n, z in whole.values.items()}
+    tokens = {n: recorded_tokens(gappy, n, z) for n, z in whole.values.items()}
     direct, lowered = model.encode(gappy), whole.hidden(tokens)
     for name in batch.modalities:
         assert torch.equal(direct.available[name], lowered.available[name])

@@ -411,3 +411,8 @@ def row_blocks(rows: int, block_rows: int = 64, seed: int | None = None) -> list
         torch.arange(rows) if seed is None else torch.randperm(rows, generator=generator(seed))
     )
     return [block.tolist() for block in numbers.split(block_rows) if len(block)]
+
+
+def in_memory(rows: Any) -> Any:
+    """A store as a `Batch` of all its latents; anything else as it is."""
+    return rows.batch() if isinstance(rows, LatentStore) else rows
