@@ -6,6 +6,7 @@ that of a training row instead, and what it makes of it is thrown away.
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 from jaxtyping import Bool
@@ -34,7 +35,7 @@ def stand_in(batch: Batch) -> Batch:
     rows = complete_rows(batch, 2)
     features = dict(rows.features)
     for name, exists in rows.padding.items():
-        features[name] = each_field(features[name], lambda x, e=exists: _without_gaps(x, e))
+        features[name] = each_field(features[name], partial(_without_gaps, exists))
     padding = {name: torch.ones_like(exists) for name, exists in rows.padding.items()}
     return rows._with(features=features, padding=padding)
 
@@ -57,7 +58,7 @@ def complete_rows(batch: Batch, num_rows: int) -> Batch:
     features, padding = {}, {}
     for i, name in enumerate(batch.modalities):
         rows = _best_rows(batch, i, num_rows)
-        features[name] = each_field(batch.features[name], lambda x, rows=rows: x[rows].clone())
+        features[name] = each_field(batch.features[name], partial(_picked, rows))
         if name in batch.padding:
             padding[name] = batch.padding[name][rows]
     rows = torch.zeros(num_rows, dtype=torch.int64)
@@ -65,6 +66,10 @@ def complete_rows(batch: Batch, num_rows: int) -> Batch:
         features=features, padding=padding, available=torch.ones_like(batch.available[rows]),
         recorded={}, target=None, task=None, class_names=None, group=None, test=None,
     )  # fmt: skip
+
+
+def _picked(rows: Tensor, x: Tensor) -> Tensor:
+    return x[rows].clone()
 
 
 def _best_rows(batch: Batch, i: int, num_rows: int) -> Tensor:
@@ -79,7 +84,7 @@ def _best_rows(batch: Batch, i: int, num_rows: int) -> Tensor:
     return best[torch.arange(num_rows) % len(best)]
 
 
-def _without_gaps(x: Tensor, exists: Tensor) -> Tensor:
+def _without_gaps(exists: Tensor, x: Tensor) -> Tensor:
     """Padding replaced by the first token that exists, in a tensor that has an axis of tokens."""
     if tokens_of(x, exists) is None:
         return x

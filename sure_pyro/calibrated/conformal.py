@@ -37,6 +37,7 @@ from sure_pyro.calibration import (
 from sure_pyro.calibration.conformal import Rare
 from sure_pyro.calibration.files import Stored
 from sure_pyro.data import Batch
+from sure_pyro.data.store import LatentStore
 from sure_pyro.models import SURE, Prediction
 
 KINDS: dict[str, type[ConformalIntervals] | type[ConformalSets]] = {
@@ -123,7 +124,7 @@ class Conformal(Stored):
         batch = rows_for(model, batch, "batch")
         masked = stream(batch, masks, seed, rows_followed(self.fitted))
         options = {"num_samples": num_samples, "seed": seed} if self.road == "sampling" else {}
-        prediction = model.predict(masked.batch, self.road, **options)
+        prediction = model.predict(masked, self.road, **options)
         check_kind(prediction, self.calibrated)
         y, pattern = _outcome(prediction, masked.batch), masked.pattern
         fitted: Any = self.fitted
@@ -160,7 +161,7 @@ class Conformal(Stored):
 
 def conformal(
     model: SURE,
-    validation: Batch,
+    validation: Batch | LatentStore,
     level: float = 0.9,
     *,
     propagate: str = "taylor",
@@ -212,7 +213,7 @@ def conformal(
         raise ValueError("Conformal sets are for classes and regression, not for several labels.")
     masked = held_out(validation, masks, seed)
     options = {"num_samples": num_samples, "seed": seed} if propagate == "sampling" else {}
-    prediction = model.predict(masked.batch, check_road(propagate), **options)
+    prediction = model.predict(masked, check_road(propagate), **options)
     kind: Any = ConformalSets if prediction.task == "classification" else ConformalIntervals
     fitted = kind.fit(
         *_said(prediction, propagate),

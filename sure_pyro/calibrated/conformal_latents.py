@@ -28,6 +28,7 @@ from sure_pyro.calibration.files import Stored
 from sure_pyro.calibration.mondrian import Quantile
 from sure_pyro.calibration.patterns import Pattern
 from sure_pyro.data import Batch
+from sure_pyro.data.store import LatentStore, in_memory
 from sure_pyro.models import SURE, LocScale, Prediction
 
 ROWS_NEEDED = "its rows need two modalities or more, and masks other than `masks='recorded'`."
@@ -118,7 +119,7 @@ class ConformalLatents(Stored):
         """
         offset = sum(rows_followed(f) for f in self.fitted.values())
         masked = stream(batch, masks, seed, offset, targets=False)
-        prediction = model.predict(masked.batch, "none", num_weights=0)
+        prediction = model.predict(masked, "none", num_weights=0)
         check_kind(prediction, self.calibrated)
         hidden, after = hidden_latents(model, masked, prediction.reconstruction), {}
         if not hidden:
@@ -154,7 +155,7 @@ class ConformalLatents(Stored):
 
 def conformal_latents(
     model: SURE,
-    validation: Batch,
+    validation: Batch | LatentStore,
     level: float = 0.9,
     *,
     masks: str | None = None,
@@ -176,8 +177,8 @@ def conformal_latents(
     ValueError
         If nothing could be hidden on purpose, or an option is out of range.
     """
-    masked = held_out(validation, masks, seed, targets=False)
-    prediction = model.predict(masked.batch, "none", num_weights=0)
+    masked = held_out(in_memory(validation), masks, seed, targets=False)
+    prediction = model.predict(masked, "none", num_weights=0)
     hidden = hidden_latents(model, masked, prediction.reconstruction)
     if not hidden:
         raise ValueError(

@@ -27,7 +27,8 @@ from sure_pyro.calibrated.rows import pattern_in, rows_for, target_in
 from sure_pyro.calibration import Decisions, DeferralReport, DeferralThresholds, check
 from sure_pyro.calibration.files import Stored
 from sure_pyro.calibration.risk_control import rows_needed
-from sure_pyro.data import Batch, one_mask_each
+from sure_pyro.data import Batch, MaskedRows, one_mask_each
+from sure_pyro.data.store import LatentStore
 from sure_pyro.models import SURE, Prediction
 
 Scope = Literal["pattern", "overall"]
@@ -65,7 +66,7 @@ class DeferralPolicy(Stored):
     def fit(
         cls,
         model: SURE,
-        validation: Batch,
+        validation: Batch | LatentStore,
         *,
         max_risk: float | None = None,
         budget: float | None = None,
@@ -128,13 +129,14 @@ class DeferralPolicy(Stored):
         check_road(propagate)
         check_score(score)
 
-        def rows(batch: Batch) -> Rows:
+        def rows(batch: Batch | MaskedRows) -> Rows:
             prediction = model.predict(batch, propagate, **options)
             tolerated = check_tolerance(tolerance, prediction.task, len(prediction.outputs))
-            return _rows(prediction, batch, propagate, tolerated, score)
+            shown = batch.batch if isinstance(batch, MaskedRows) else batch
+            return _rows(prediction, shown, propagate, tolerated, score)
 
         groups = groups_of(validation)
-        within = overall = (rows(masked.batch), groups[masked.row])
+        within = overall = (rows(masked), groups[masked.row])
         if max_risk is not None and masks != "recorded":
             # A promise over all patterns needs rows that are independent of each other: each once.
             overall = (rows(one_mask_each(validation, seed)), groups)
@@ -223,7 +225,7 @@ class DeferralPolicy(Stored):
         return cls(own, static, state["road"], tolerance, *how)
 
 
-def _warn_of_few_groups(validation: Batch, max_risk: float, delta: float) -> None:
+def _warn_of_few_groups(validation: Batch | LatentStore, max_risk: float, delta: float) -> None:
     """Tell why everything will be deferred."""
     needed = rows_needed(max_risk, delta)
     if validation.group is not None and len(validation) < needed:

@@ -24,7 +24,8 @@ from sure_pyro.calibrated.maps import (
 )
 from sure_pyro.calibrated.rows import rows_for
 from sure_pyro.calibration import mask_pattern, read_json, write_json
-from sure_pyro.data import Batch
+from sure_pyro.data import Batch, MaskedRows
+from sure_pyro.data.store import LatentStore
 from sure_pyro.models import SURE, Latents, LocScale, Prediction
 
 FILE, WEIGHTS = "calibration.json", "weights.safetensors"
@@ -134,7 +135,7 @@ class CalibratedSURE(SURE):
         model.__dict__.update({k: v for k, v in self.__dict__.items() if k != "calibration"})
         return model
 
-    def encode_training(self, train: Batch, separate_scale: bool = False) -> Latents:
+    def encode_training(self, train: Batch | LatentStore, separate_scale: bool = False) -> Latents:
         """Refuse: a calibrated model is not trained on."""
         raise ValueError(
             "A calibrated model is not trained: its sizes belong to the weights that it has. Fit "
@@ -148,7 +149,10 @@ class CalibratedSURE(SURE):
         return reconstruction if before is None else before(reconstruction, visible)
 
     def predict(
-        self, batch: Batch, propagate: str = "taylor", **options: Any
+        self,
+        batch: Batch | MaskedRows | LatentStore,
+        propagate: str = "taylor",
+        **options: Any,
     ) -> CalibratedPrediction:
         """Predict as `SURE.predict` does, with the same arguments.
 
@@ -213,9 +217,9 @@ class CalibratedSURE(SURE):
         batch, maps = rows_for(base, batch, "batch"), before.reconstruction
         masked = stream(batch, masks, seed, before.followed)
         if maps is not None:
-            as_fitted = base.predict(masked.batch, "none", num_weights=0).reconstruction
+            as_fitted = base.predict(masked, "none", num_weights=0).reconstruction
             maps = maps.follow(hidden_latents(base, masked, as_fitted), masked.pattern, step)
-        said = before_outputs(base, before, masked.batch, num_samples, seed)
+        said = before_outputs(base, before, masked, num_samples, seed)
         y, pattern = target_array(masked.batch, said.task), masked.pattern
         output = {
             road: m and m.follow(said.moments[road], said.probabilities.get(road), y, pattern, step)
@@ -289,14 +293,14 @@ def calibrated_prediction(prediction: Prediction, calibration: Calibration) -> C
 
 
 def before_outputs(
-    base: SURE, calibration: Calibration, batch: Batch, num_samples: int, seed: int
+    base: SURE, calibration: Calibration, masked: MaskedRows, num_samples: int, seed: int
 ) -> Prediction:
     """Predict with reconstructions calibrated and outputs not yet, by every road it knows."""
     roads = set(calibration.output) - {"none"}
     propagate = "both" if len(roads) > 1 else next(iter(roads), "none")
     options = {"num_samples": num_samples, "seed": seed} if "sampling" in roads else {}
     half = replace(calibration, output=dict.fromkeys(calibration.output))
-    return CalibratedSURE.of(base, half).predict(batch, propagate, **options)
+    return CalibratedSURE.of(base, half).predict(masked, propagate, **options)
 
 
 def target_array(batch: Batch, task: str) -> np.ndarray:

@@ -28,6 +28,7 @@ from sure_pyro.calibrated.rows import rows_for
 from sure_pyro.calibration import check
 from sure_pyro.calibration.shrinkage import PRIOR_SCALE
 from sure_pyro.data import Batch, MaskedRows
+from sure_pyro.data.store import LatentStore
 from sure_pyro.models import SURE, Prediction
 
 VARIANCE_KINDS = get_args(VarianceKind)
@@ -35,7 +36,7 @@ VARIANCE_KINDS = get_args(VarianceKind)
 
 def recalibrate(
     model: SURE,
-    validation: Batch,
+    validation: Batch | LatentStore,
     *,
     reconstruction: str = "scale",
     output: str | None = None,
@@ -107,13 +108,13 @@ def recalibrate(
     )
     maps = None
     if reconstruction != "none":
-        point = base.predict(masked.batch, "none", num_weights=0)
+        point = base.predict(masked, "none", num_weights=0)
         hidden = hidden_latents(base, masked, point.reconstruction)
         variance = cast(VarianceKind, reconstruction)
         maps = ReconstructionMaps.fit(hidden, validation.modalities, variance, evidence)
     roads = {"none", *(("taylor", "sampling") if propagate == "both" else (propagate,))}
     before = Calibration(maps, dict.fromkeys(sorted(roads)), len(validation))
-    said = before_outputs(base, before, masked.batch, num_samples, seed)
+    said = before_outputs(base, before, masked, num_samples, seed)
     after = {
         road: None if kind == "none" else _output_map(said, road, masked, kind, evidence)
         for road in before.output
@@ -121,7 +122,7 @@ def recalibrate(
     return CalibratedSURE.of(base, Calibration(maps, after, len(validation)))
 
 
-def _groups(validation: Batch, masked: MaskedRows, prior_scale: float) -> np.ndarray:
+def _groups(validation: Batch | LatentStore, masked: MaskedRows, prior_scale: float) -> np.ndarray:
     """Which masked rows err together; without groups, a row with itself."""
     if validation.group is None or len(validation.group.unique()) > 1:
         return families(masked)

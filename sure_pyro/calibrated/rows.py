@@ -9,11 +9,12 @@ from torch import Tensor
 from sure_pyro.calibration import mask_pattern
 from sure_pyro.data import Batch
 from sure_pyro.data.classes import aligned
+from sure_pyro.data.store import LatentStore, in_memory
 from sure_pyro.models import SURE, Prediction
 
 
-def rows_for(model: SURE, batch: Batch, argument: str = "validation") -> Batch:
-    """Rows whose classes or labels are numbered as the model numbers them.
+def rows_for(model: SURE, batch: Batch | LatentStore, argument: str = "validation") -> Batch:
+    """Rows whose classes or labels are numbered as the model numbers them; of a store, all of it.
 
     Rows without targets come back as they are: who needs them says so.
 
@@ -24,12 +25,13 @@ def rows_for(model: SURE, batch: Batch, argument: str = "validation") -> Batch:
     """
     if not model.initialized:
         raise ValueError("The model is not fitted: call `sp.fit(model, train, val)` first.")
-    _check_modalities(batch, model.backbone.modalities, argument)
-    if batch.target is None:
-        return batch
+    rows = in_memory(batch)
+    _check_modalities(rows, model.backbone.modalities, argument)
+    if rows.target is None:
+        return rows
     head, names = model.head, model.class_names
     return aligned(
-        batch, task=head.task, outputs=head.mean.out_features, names=names, argument=argument
+        rows, task=head.task, outputs=head.mean.out_features, names=names, argument=argument
     )
 
 

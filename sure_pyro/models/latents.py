@@ -186,8 +186,8 @@ class LatentSpace(nn.Module):
             backbone.prepare(batch)
         with torch.autocast(batch.available.device.type, enabled=False):
             rows = complete_rows(batch, 2)
-            raw = as_latents(rows) if batch.encoded else backbone.encode(rows)
-            few = {name: values_of(z) for name, z in raw.items()}
+            given = as_latents(rows) if batch.encoded else backbone.encode(rows)
+            few = {name: values_of(z) for name, z in given.items()}
         shapes = {n: (z.shape[1] if z.ndim == 3 else 1, z.shape[-1]) for n, z in few.items()}
         space = cls(
             backbone,

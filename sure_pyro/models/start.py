@@ -40,6 +40,7 @@ def start_from_readout(model: "SURE", latents: Latents | StoredLatents) -> None:
     readout = None if readout is None else _like(readout, model.space.like)
     if readout is not None and head.task == "regression":
         readout = in_units_of_target(readout, *_said(model, readout, latents))
+    assert latents.target is not None  # `initialize` asked for them
     head.start_from(two_logits(readout, head.mean.out_features), latents.target)
 
 

@@ -195,9 +195,9 @@ class SURE(LocalPyroModule):
     def encode(self, batch: Batch | MaskedRows | LatentStore) -> Latents:
         """Frozen projectors, equation 1: standardised latents and what is recorded of them."""
         self._require_initialized()
-        batch = in_memory(batch)
-        self._check_modalities(batch.complete if isinstance(batch, MaskedRows) else batch)
-        return self.space.encode(batch)
+        rows = in_memory(batch)
+        self._check_modalities(rows.complete if isinstance(rows, MaskedRows) else rows)
+        return self.space.encode(rows)
 
     def reconstruct(self, latents: Latents, visible: Masks) -> dict[str, LocScale]:
         """Location and scale of every modality given what is visible, equation 2."""
@@ -333,12 +333,12 @@ class SURE(LocalPyroModule):
         _check_choice("propagate", propagate, ("taylor", "sampling", "both", "none"))
         if num_weights < 0:
             raise ValueError(f"`num_weights` must not be negative; got {num_weights}.")
-        model, batch = self._evaluating(), in_memory(batch)
-        latents = model.encode(batch)
+        model, rows = self._evaluating(), in_memory(batch)
+        latents = model.encode(rows)
         reconstruction = model.reconstruct(latents, latents.available)
         moments = take_roads(model, latents, propagate, num_samples, num_weights, seed)
-        rows = batch.batch if isinstance(batch, MaskedRows) else batch
-        return Prediction.collect(model, rows, moments, reconstruction)
+        shown = rows.batch if isinstance(rows, MaskedRows) else rows
+        return Prediction.collect(model, shown, moments, reconstruction)
 
     def _evaluating(self) -> "SURE":
         """The model in evaluation mode: a copy that shares its tensors, if it is not."""

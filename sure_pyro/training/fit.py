@@ -179,6 +179,7 @@ def fit(
                     record=record, resume=k < begun, progress_bar=progress_bar,
                 )  # fmt: skip
             if guide is not None:
+                assert isinstance(latents, Latents)  # a store was refused
                 fit_guide(guide, Occasion(
                     model, latents, held_out, masks, lambda: _objective(objective, weight),
                     fabric, history, seed, changes, progress_bar,
@@ -246,8 +247,9 @@ def _numbered_alike(
     supervised = not set(phases) <= UNSUPERVISED or (guide is not None and "head" in guide.over)
     if model.initialized and not supervised and train.target is None:
         return train, validation
-    if model.initialized and isinstance(train, LatentStore):
-        _check_numbered(model, train)
+    if isinstance(train, LatentStore):
+        if model.initialized:
+            _check_numbered(model, train)
     elif model.initialized:
         train = aligned(
             train, task=model.head.task, outputs=model.head.mean.out_features,

@@ -95,8 +95,8 @@ def other_run(before: Origin, now: Origin) -> list[str]:
 
 def first_latents(model: SURE, train: Batch | LatentStore) -> list[float]:
     """Size of latents and fusion in the first rows: where the backbone is cut shows in them."""
-    stored = isinstance(train, LatentStore)
-    latents = model.encode(train.select(slice(ROWS)) if stored else train[:ROWS])
+    rows = train.batch(slice(ROWS)) if isinstance(train, LatentStore) else train[:ROWS]
+    latents = model.encode(rows)
     fused = model.space.fuse(latents.values, latents.exists(latents.available))
     said = [*latents.values.values(), fused]
     return torch.stack([x.detach().float().flatten(1).norm(dim=1) for x in said]).flatten().tolist()

@@ -33,17 +33,18 @@ class Tapped(nn.Module):
 
     def __reduce_ex__(self, protocol):
         """A class made here is made again from the module's own, by pickle and deepcopy."""
-        _, _, *rest = super().__reduce_ex__(2)
-        return _bare, (self.untapped,), *rest
+        made: Any = super().__reduce_ex__(2)
+        return _bare, (self.untapped,), *made[2:]
 
 
 def tapped(cls: type) -> type:
     """Class of a tapped module: still a subclass of the module's own, under its name."""
-    return type(cls)(cls.__name__, (Tapped, cls), {"__module__": cls.__module__, "untapped": cls})
+    metaclass: Any = type(cls)
+    return metaclass(cls.__name__, (Tapped, cls), {"__module__": cls.__module__, "untapped": cls})
 
 
 def _bare(cls: type) -> nn.Module:
-    made = tapped(cls)
+    made: Any = tapped(cls)
     return made.__new__(made)
 
 

@@ -11,7 +11,7 @@ import functools
 import types
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -85,7 +85,7 @@ class _Copy:
     def module(self, path: str, module: nn.Module) -> nn.Module:
         """Copy of a module under one of its names."""
         while COMPILED in module._modules:
-            module = module._modules[COMPILED]
+            module = cast(nn.Module, module._modules[COMPILED])
         if isinstance(module, torch.jit.ScriptModule):
             return module  # opaque: it can be called, not opened
         known = self.copies.get(id(module))
@@ -102,9 +102,8 @@ class _Copy:
             (name, None if child is None else self.module(prefix + name, child))
             for name, child in module._modules.items()
         )
-        state["_parameters"] = type(module._parameters)(
-            (name, self.tensor(p)) for name, p in module._parameters.items()
-        )
+        parameters: dict[str, Any] = {n: self.tensor(p) for n, p in module._parameters.items()}
+        state["_parameters"] = type(module._parameters)(parameters)
         if self.frozen:
             state["training"] = False
         self.unfilled.append(state)
@@ -208,7 +207,7 @@ class _Copy:
 
 def _by_identity(root: nn.Module, tensors: Mapping[str, Tensor]):
     """Stand-ins by the identity of the tensors that they replace, so that ties stay tied."""
-    own = dict(root.named_parameters(remove_duplicate=False))
+    own: dict[str, Tensor] = dict(root.named_parameters(remove_duplicate=False))
     own.update(root.named_buffers(remove_duplicate=False))
     unknown = [name for name in tensors if name not in own]
     if unknown:

@@ -44,7 +44,9 @@ def mapped(fn: Callable[[tuple, Tensor], Any], value: Any, at: tuple = ()) -> An
         return type(value)(*parts.values())
     if isinstance(value, tuple | list):
         return type(value)(parts.values())
-    if is_dataclass(value):  # the output classes of Hugging Face are dataclasses and mappings
+    if is_dataclass(value) and not isinstance(
+        value, type
+    ):  # the output classes of Hugging Face are dataclasses and mappings
         return type(value)(**{str(key): part for key, part in parts.items()})
     made = value.copy() if hasattr(value, "copy") else dict(value)
     for key, part in parts.items():

@@ -7,7 +7,7 @@ what is not asked for costs no memory.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Bool, Int64, Shaped
@@ -23,6 +23,7 @@ from sure_pyro.data.store.manifest import FILE, Manifest
 from sure_pyro.data.store.reading import Reader
 
 MB = 2**20
+Rows = TypeVar("Rows")
 
 
 class LatentStore:
@@ -413,6 +414,6 @@ def row_blocks(rows: int, block_rows: int = 64, seed: int | None = None) -> list
     return [block.tolist() for block in numbers.split(block_rows) if len(block)]
 
 
-def in_memory(rows: Any) -> Any:
+def in_memory(rows: Rows | LatentStore) -> Rows | Batch:
     """A store as a `Batch` of all its latents; anything else as it is."""
     return rows.batch() if isinstance(rows, LatentStore) else rows
