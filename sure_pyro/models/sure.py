@@ -195,7 +195,7 @@ class SURE(LocalPyroModule):
     def encode(self, batch: Batch | MaskedRows | LatentStore) -> Latents:
         """Frozen projectors, equation 1: standardised latents and what is recorded of them."""
         self._require_initialized()
-        rows = in_memory(batch)
+        rows: Any = in_memory(batch)
         self._check_modalities(rows.complete if isinstance(rows, MaskedRows) else rows)
         return self.space.encode(rows)
 
@@ -333,7 +333,7 @@ class SURE(LocalPyroModule):
         _check_choice("propagate", propagate, ("taylor", "sampling", "both", "none"))
         if num_weights < 0:
             raise ValueError(f"`num_weights` must not be negative; got {num_weights}.")
-        model, rows = self._evaluating(), in_memory(batch)
+        model, rows = self._evaluating(), cast(Batch | MaskedRows, in_memory(batch))
         latents = model.encode(rows)
         reconstruction = model.reconstruct(latents, latents.available)
         moments = take_roads(model, latents, propagate, num_samples, num_weights, seed)
