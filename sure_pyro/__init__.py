@@ -44,7 +44,8 @@ from sure_pyro.data import (
     synthetic,
 )
 from sure_pyro.diagnostics import diagnose, to_arviz
-from sure_pyro.models import SURE, Prediction
+from sure_pyro.data.store import LatentStore
+from sure_pyro.models import SURE, Prediction, encode_store
 from sure_pyro.objectives import CorrelationELBO
 from sure_pyro.training import TrainingDiverged, fit
 
@@ -54,6 +55,7 @@ __all__ = [
     "Batch", "from_arrays", "from_dataframe", "load", "load_npz", "save_npz", "missing",
     "resolve_partial", "synthetic", "EvaluationMasks", "save_masks", "load_masks",
     "Backbone", "MLPBackbone", "TransformerBackbone", "pretrain", "SURE", "Prediction",
+    "LatentStore", "encode_store",
     "CorrelationELBO", "fit", "TrainingDiverged", "to_arviz",
     "recalibrate", "CalibratedSURE", "conformal", "Conformal", "conformal_latents",
     "ConformalLatents", "DeferralPolicy", "calibration_table", "compare", "Recipe",

@@ -71,6 +71,12 @@ def test_python_blocks_of_the_objectives_page_run(small):
     assert set(run_blocks("docs/objectives.md")["elbo"].terms) == {"elbo", "rho/y"}
 
 
+def test_python_blocks_of_the_backbones_page_run(small):
+    names = run_blocks("docs/backbones.md")
+    assert set(names["prediction"].variance) == {"image", "text", "head"}
+    assert len(names["test"]) == 24
+
+
 def test_python_blocks_of_the_guides_page_run(small):
     names = run_blocks("docs/guides.md")
     assert (names["prediction"].variance["weights"] > 0).all()

@@ -1,5 +1,6 @@
 """Reconstructors, heads, and `SURE`, which composes them."""
 
+from sure_pyro.models.encode import encode_store
 from sure_pyro.models.evidence import EvidentialLocScale, NormalInverseGamma
 from sure_pyro.models.heads import BernoulliHead, CategoricalHead, GaussianHead, Head, Output
 from sure_pyro.models.latents import Latents, LatentSpace, hide
@@ -11,7 +12,7 @@ from sure_pyro.models.separate import SeparateScale
 from sure_pyro.models.sure import SURE
 
 __all__ = [
-    "Latents", "LatentSpace", "hide", "LocScale", "Reconstructor",
+    "encode_store", "Latents", "LatentSpace", "hide", "LocScale", "Reconstructor",
     "EvidentialLocScale", "NormalInverseGamma", "MaskedReconstructor", "PairwiseReconstructor",
     "SeparateScale", "Head", "Output", "GaussianHead", "CategoricalHead", "BernoulliHead", "SURE",
     "Prediction",
