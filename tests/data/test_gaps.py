@@ -79,3 +79,10 @@ def test_availability_in_a_frame_goes_by_name():
 def test_availability_of_the_wrong_kind(available, error, text):
     with pytest.raises(error, match=text):
         from_arrays({"a": V}, available=available)
+
+
+def test_padding_behind_a_row_of_nothing_but_nan_is_no_value():
+    rows = [[1.0, 2.0], [NAN], [3.0]]
+    for x in (rows, {"f": rows}):
+        batch = from_arrays({"s": x, "v": V}, nan="missing")
+        assert batch.available[:, 0].tolist() == [True, False, True]
