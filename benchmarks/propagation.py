@@ -2,7 +2,7 @@
 
 Every number is a ratio of measurements taken in turn in one run: on one thread, and the costs of
 Taylor also on as many as torch takes by itself. Prints tables,
-keeps JSON under ``benchmarks/results/`` and draws ``docs/images/propagation_roads.png``.
+keeps JSON under ``benchmarks/results/`` and draws ``docs/images/propagation_methods.png``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import propagation_accuracy, propagation_cost, propagation_roads
+from benchmarks import propagation_accuracy, propagation_cost, propagation_methods
 from sure_pyro.files import replacing, write_text
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,11 +38,11 @@ def main() -> None:
     print(f"\nKept in {path.relative_to(ROOT)}.")
 
 
-def roads(device: str) -> list[dict[str, object]]:
-    lines = propagation_roads.accuracy_against_cost()
-    image = ROOT / "docs" / "images" / "propagation_roads.png"
+def methods(device: str) -> list[dict[str, object]]:
+    lines = propagation_methods.accuracy_against_cost()
+    image = ROOT / "docs" / "images" / "propagation_methods.png"
     with replacing(image) as temporary:
-        propagation_roads.picture(lines, temporary)
+        propagation_methods.picture(lines, temporary)
     return lines
 
 
@@ -57,7 +57,7 @@ PARTS = {
     "memory": lambda device: [propagation_cost.memory(device)],
     "controlled_draws": propagation_accuracy.controlled_draws,
     "verdicts": verdicts,
-    "roads": roads,
+    "methods": methods,
 }
 
 

@@ -1,4 +1,4 @@
-"""How right the roads are: draws against draws, the verdict against the truth, and a picture."""
+"""How right the methods are: draws against draws, the verdict against the truth, and a picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the roads cost: time against the floor and against peers, and memory against the draws."""
+"""What the methods cost: time against the floor and against peers, and memory against the draws."""
 
 from __future__ import annotations
 

@@ -30,6 +30,7 @@ from sure_pyro.guides import weight_guide
 from sure_pyro.models import LocScale, Output
 from sure_pyro.plots.style import points
 from sure_pyro.propagation import Moments, cross_check, sampling, taylor
+from sure_pyro.propagation.more import second_order
 
 FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
 GUIDES = ("dropout", "ensemble")
@@ -82,7 +83,7 @@ def propagated(case: Case, factor: float, seed: int) -> dict[str, Moments]:
     problem = model.propagation_problem(latents, latents.available, scaled)
     return {
         "Taylor": taylor(model.respond_to, *problem),
-        "Taylor, second order": taylor(model.respond_to, *problem, order=2, probes=8, seed=seed),
+        "Taylor, second order": second_order(model.respond_to, *problem, probes=8, seed=seed),
         "sampling": sampling(
             model.respond_to, *problem, num_samples=DRAWS, seed=seed, by_source=False
         ),

@@ -10,6 +10,7 @@ from sure_pyro.plots.comparison import plot_by_hidden, plot_comparison
 from sure_pyro.plots.conformal import plot_conformal_coverage
 from sure_pyro.plots.correlations import plot_correlations
 from sure_pyro.plots.coverage import plot_coverage, plot_width
+from sure_pyro.plots.cross_check import plot_cross_check, plot_nonlinearity
 from sure_pyro.plots.deferral import plot_deferral
 from sure_pyro.plots.history import plot_correlation_history
 from sure_pyro.plots.images import plot_images
@@ -20,7 +21,7 @@ from sure_pyro.plots.pit import plot_pit, plot_pit_grid
 from sure_pyro.plots.ranking import plot_risk_coverage, plot_sparsification
 from sure_pyro.plots.reconstructability import plot_reconstructability
 from sure_pyro.plots.reliability import plot_confidence_reliability, plot_variance_reliability
-from sure_pyro.plots.shares import plot_variance_shares
+from sure_pyro.plots.shares import plot_source_shares, plot_variance_shares
 from sure_pyro.plots.shrinkage import plot_shrinkage
 
 __all__ = [
@@ -35,7 +36,8 @@ __all__ = [
     # any of these, once for each mask pattern
     "plot_panels",
     # training and propagation
-    "plot_correlation_history", "plot_variance_shares",
+    "plot_correlation_history", "plot_variance_shares", "plot_source_shares", "plot_cross_check",
+    "plot_nonlinearity",
     # models side by side
     "plot_comparison", "plot_by_hidden",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from sure_pyro.plots.style import COLOURS, HATCHES, axes
+from sure_pyro.propagation import Moments
 
 
 def plot_variance_shares(
@@ -46,4 +47,17 @@ def plot_variance_shares(
         ax.tick_params(axis="x", rotation=90, labelsize="small")
     ax.set(xlabel=xlabel, ylabel="share of the predictive variance")
     ax.legend(title="source", loc="upper left", bbox_to_anchor=(1, 1))
+    return ax
+
+
+def plot_source_shares(
+    moments: Moments, ax: matplotlib.axes.Axes | None = None
+) -> matplotlib.axes.Axes:
+    """Plot the share of the variance by source, over all rows: one stacked bar per output."""
+    by_source = {name: s2.detach().sum(0).cpu() for name, s2 in moments.sources.items()}  # (C,)
+    total = moments.variance.detach().sum(0).cpu()
+    total = total.where(total > 0, 1.0)
+    shares = pd.DataFrame({name: (s2 / total).numpy() for name, s2 in by_source.items()})
+    ax = plot_variance_shares(shares, ax, xlabel="output")
+    ax.set_title(moments.method)
     return ax

@@ -1,4 +1,4 @@
-r"""Taylor against sampling, for every output and source: are the two roads the same.
+r"""Taylor against sampling, for every output and source: do the two methods say the same.
 
 .. math:: \text{ratio} = s^2_\text{taylor} / s^2_\text{sampling}
 
@@ -25,11 +25,10 @@ from sure_pyro.propagation.verdict import (
     DISAGREE,
     UNDECIDED,
     Margins,
-    variance_ratio,
+    ratio_and_error,
 )
 
 if TYPE_CHECKING:
-    import matplotlib.axes
     import pandas as pd
 
 
@@ -52,11 +51,11 @@ class Comparison:
 
     def pooled(self) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
         """Ratio over all rows, and the standard error of its logarithm."""
-        return variance_ratio(self.taylor.sum(0), self.sampled.sum(0), self.pooled_error)
+        return ratio_and_error(self.taylor.sum(0), self.sampled.sum(0), self.pooled_error)
 
     def by_row(self) -> tuple[Float[Tensor, "B C"], Float[Tensor, "B C"]]:
         """Ratio in every row, and the standard error of its logarithm."""
-        return variance_ratio(self.taylor, self.sampled, self.error)
+        return ratio_and_error(self.taylor, self.sampled, self.error)
 
     def difference(self) -> Float[Tensor, " C"]:
         """Pooled difference in standard errors; zero where both are equal."""
@@ -163,24 +162,8 @@ class CrossCheck:
             text += f"; about {self.margins.needed(self.num_samples, error)} draws would tell"
         return text + "."
 
-    def plot(self, ax: matplotlib.axes.Axes | None = None) -> matplotlib.axes.Axes:
-        """Plot Taylor's over sampling's standard deviations, a point per row and output."""
-        from sure_pyro.propagation.plots import plot_check
-
-        return plot_check(self, ax=ax)
-
-    def plot_nonlinearity(self, ax: matplotlib.axes.Axes | None = None) -> matplotlib.axes.Axes:
-        """Map where linearisation fails, by row and output, after Taylor-controlled draws."""
-        from sure_pyro.propagation.plots import plot_nonlinearity
-
-        return plot_nonlinearity(self, ax=ax)
-
     def __repr__(self) -> str:
         return f"{self.summary()}\n{self.to_dataframe().to_string(float_format='{:.3g}'.format)}"
-
-    def _repr_html_(self) -> str:
-        table = self.to_dataframe().to_html(float_format="{:.3g}".format)
-        return f"<p>{self.summary()}</p>{table}"
 
 
 def cross_check(
@@ -191,12 +174,12 @@ def cross_check(
     limit: float = 0.25,
     confidence: float = 0.95,
 ) -> CrossCheck:
-    """Compare two roads, by output and source, with a verdict in words.
+    """Compare two methods, by output and source, with a verdict in words.
 
     Parameters
     ----------
     taylor : Moments
-        Of a road without Monte Carlo error (`taylor`, `unscented`, `moment_matching`).
+        Of a method without Monte Carlo error: `taylor`, or one of `sure_pyro.propagation.more`.
     sampling : Moments
         From `sampling` of the same inputs; ``control="taylor"`` makes it far sharper.
     tolerance, limit, confidence : float
@@ -247,7 +230,7 @@ def assert_agree(
     limit: float = 0.25,
     confidence: float = 0.99,
 ) -> None:
-    """Fail unless the two roads agree, for tests and notebooks.
+    """Fail unless the two methods agree, for tests and notebooks.
 
     All outputs and sources are tested jointly: where everything is right within `tolerance`,
     it fails for one of them in at most 1 - `confidence` of repetitions, given enough draws.

@@ -1,6 +1,6 @@
 r"""What is known about the spread of one latent: a diagonal, a full, or a low-rank covariance.
 
-Every road needs only three things of a covariance :math:`\Sigma = L L^T` of a flattened latent
+A method needs only three things of a covariance :math:`\Sigma = L L^T` of a flattened latent
 of D entries, and never the matrix itself when it is structured:
 
 * ``quadratic``: :math:`J \Sigma J^T` for each gradient J (Taylor, equation 7),
@@ -20,6 +20,8 @@ from functools import cached_property
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from sure_pyro.equations import taylor_variance
 
 
 class Covariance(ABC):
@@ -61,7 +63,7 @@ class Diagonal(Covariance):
 
     def quadratic(self, J: Float[Tensor, "K B D"]) -> Float[Tensor, "K B"]:
         """sum_k J_k^2 sigma_k^2, equation 7."""
-        return torch.linalg.vecdot(J.square(), self.variance)
+        return taylor_variance(J, self.variance)
 
     def between(self, J: Float[Tensor, "B C D"]) -> Float[Tensor, "B C C"]:
         """J diag(sigma^2) J^T."""
@@ -141,7 +143,7 @@ class LowRankCovariance(Covariance):
     def quadratic(self, J: Float[Tensor, "K B D"]) -> Float[Tensor, "K B"]:
         """|F^T J|^2 + sum_k J_k^2 sigma_k^2."""
         low = torch.einsum("bdr,kbd->kbr", self.factor, J)
-        return low.square().sum(-1) + torch.linalg.vecdot(J.square(), self.variance)
+        return low.square().sum(-1) + taylor_variance(J, self.variance)
 
     def between(self, J: Float[Tensor, "B C D"]) -> Float[Tensor, "B C C"]:
         """(J F)(J F)^T + J diag(sigma^2) J^T."""
@@ -192,7 +194,7 @@ def as_covariance(name: str, value: Tensor | Covariance, mean: Tensor) -> Covari
             )
         _like(name, "covariance", value.matrix, torch.Size((B, D, D)), mean)
         _positive_semidefinite(name, value.matrix)
-        return value
+        return FullCovariance(value.matrix)  # another object, whose root belongs to this call
     if isinstance(value, LowRankCovariance):
         _like(name, "diagonal variance", value.variance, mean.shape, mean)
         _like(name, "factor", value.factor, mean.shape + value.factor.shape[-1:], mean)

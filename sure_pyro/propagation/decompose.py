@@ -1,41 +1,39 @@
-"""From the joint run and the lone runs of the draws to one variance by source."""
+"""From the joint run and the runs of single sources to one variance by source."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from sure_pyro.propagation.estimates import estimate
 from sure_pyro.propagation.inputs import Inputs
 from sure_pyro.propagation.moments import INTERACTION, JOINT, TOTAL, Moments
 from sure_pyro.propagation.runs import Run
 
 
 def decompose(inputs: Inputs, runs: list[Run], by_source: bool, head: str) -> Moments:
-    """Moments by source: each source alone, what they do together, and the head.
+    """Moments by source: each single source, what they do together, and the head.
 
     In a row with one uncertain source, that source is the joint run and nothing interacts.
     """
-    joint, *lone = [run.estimate() for run in runs]
+    joint, *single = [run.estimate() for run in runs]
 
     def split(total: Tensor, alone: list[Tensor]) -> dict[str, Tensor]:
         if not by_source and len(runs[0].sources) > 1:
             return {JOINT: total}
         return _split(inputs, runs[1:], total, alone)
 
-    sources = split(joint.variance, [e.variance for e in lone])
-    errors = split(joint.variance_error, [e.variance_error for e in lone])
+    sources = split(joint.variance, [e.variance for e in single])
+    errors = split(joint.variance_error, [e.variance_error for e in single])
     total_error = joint.variance_error
     covariances = None
     if runs[0].output_covariance:
         covariances = split(runs[0].covariance(), [run.covariance() for run in runs[1:]])
-    if lone:
+    if single:
         errors[INTERACTION] = _interaction_error(inputs, total_error, errors)
-    if runs[0].noise.n:  # E_s(Var[y|s]), the second part of equation 10
-        noise = estimate(runs[0].noise)
-        sources[head], errors[head] = noise.mean, noise.mean_error
-        total_error = (total_error.square() + noise.mean_error.square()).sqrt()
+    if runs[0].noise.n:
+        sources[head], errors[head] = joint.noise, joint.noise_error
+        total_error = (total_error.square() + joint.noise_error.square()).sqrt()
         if covariances is not None:
-            covariances[head] = noise.mean.diag_embed()
+            covariances[head] = joint.noise.diag_embed()
     return Moments(
         mean=joint.mean,
         sources=sources,
@@ -52,7 +50,7 @@ def decompose(inputs: Inputs, runs: list[Run], by_source: bool, head: str) -> Mo
 def _split(
     inputs: Inputs, runs: list[Run], joint: Tensor, alone: list[Tensor]
 ) -> dict[str, Tensor]:
-    """Spread values over the sources: alone where it ran alone, else joint; and the rest."""
+    """Spread over the sources: the value of its own run, or else of the joint run; and the rest."""
     trailing = (1,) * (joint.ndim - 1)
     active = inputs.active
     parts = {name: joint * rows.reshape(-1, *trailing) for name, rows in active.items()}
@@ -67,6 +65,6 @@ def _split(
 def _interaction_error(inputs: Inputs, joint: Tensor, errors: dict[str, Tensor]) -> Tensor:
     # All runs share their noise, so their errors tend to cancel in the difference, and this
     # sum of squares is an upper end. Rows with a single source have no interaction at all.
-    crowded = inputs.num_uncertain() > 1
+    several = inputs.num_uncertain() > 1
     square = joint.square() + sum(e.square() for k, e in errors.items() if k != INTERACTION)
-    return square.sqrt() * crowded[:, None]
+    return square.sqrt() * several[:, None]

@@ -1,6 +1,6 @@
-"""What a road works with: call the function, at the mean or elsewhere, on some of the rows.
+"""What a method works with: call the function, at the mean or elsewhere, on some of the rows.
 
-A road sees a function of a dictionary of latents. A plain Tensor becomes the dictionary
+A method sees a function of a dictionary of latents. A plain Tensor becomes the dictionary
 ``{"input": ...}``; a latent without a variance is known exactly and only carried along; a
 function with noise of its own returns a pair, whose second part is that noise's variance.
 """
@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sure_pyro.propagation.covariance import Covariance, row_list
 from sure_pyro.propagation.moments import WEIGHTS
+from sure_pyro.propagation.replica import replica
 
 Function: TypeAlias = Callable[[Any], Tensor | tuple[Tensor, Tensor]]
 Mean: TypeAlias = Tensor | Mapping[str, Tensor]
@@ -110,7 +109,7 @@ class Inputs:
             result = self.fn(argument)
         else:
             self._check_parameters(parameters)
-            result = functional_call(self.fn, parameters, (argument,))  # type: ignore[arg-type]
+            result = functional_call(self._replica, parameters, (argument,))
         y, noise = result if isinstance(result, tuple) and len(result) == 2 else (result, None)
         _check_output("output", y, rows)
         # Under autocast the function may answer in half precision: sums are made in the
@@ -119,6 +118,11 @@ class Inputs:
             return y.to(self.dtype), None
         _check_noise(noise, y)
         return y.to(self.dtype), noise.to(self.dtype)
+
+    @cached_property
+    def _replica(self) -> nn.Module:
+        """Module for drawn parameters: `fn` itself is never changed, not even for a moment."""
+        return replica(cast(nn.Module, self.fn))
 
     @cached_property
     def _parameters(self) -> frozenset[str]:
@@ -179,38 +183,3 @@ def check_finite(what: str, value: Tensor) -> None:
     bad = ~value.reshape(len(value), -1).isfinite().all(-1)
     if bad.any():  # else only their sum is too large
         raise ValueError(f"The {what} is not finite in rows {row_list(bad)}.")
-
-
-def check_differentiable(inputs: Inputs, y: Tensor) -> None:
-    """Refuse a function that cuts the graph: its variance would silently be zero.
-
-    Raises
-    ------
-    ValueError
-        If `y` carries no gradient although it moves when the uncertain latents move.
-    """
-    if y.requires_grad or not inputs.covariances:
-        return
-    moved = {name: z + 1 if name in inputs.covariances else z for name, z in inputs.latents.items()}
-    with torch.no_grad():
-        elsewhere, _ = inputs.evaluate(moved)
-    if not torch.equal(elsewhere, y):
-        raise ValueError(
-            f"`fn` depends on {list(inputs.covariances)}, but its output carries no gradient: "
-            "it runs under `torch.no_grad()` or detaches. Remove that, or use `sampling`, "
-            "which needs no gradient."
-        )
-
-
-@contextmanager
-def differentiation(twice: bool):
-    """Record gradients whatever the caller's mode; with `twice`, gradients of gradients.
-
-    Fused attention has no second derivative, so then its plain form is used.
-    """
-    with ExitStack() as stack:
-        stack.enter_context(torch.inference_mode(False))
-        stack.enter_context(torch.enable_grad())
-        if twice:
-            stack.enter_context(sdpa_kernel(SDPBackend.MATH))
-        yield

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from sure_pyro.propagation.attention import batched_attention
-from sure_pyro.propagation.inputs import Inputs, check_differentiable
+from sure_pyro.propagation.differentiation import check_differentiable
+from sure_pyro.propagation.inputs import Inputs
 
 Gradients = Iterator[dict[str, Tensor]]
 
@@ -81,8 +81,7 @@ def _backward(
         J = [g if g is None else g[None] for g in grad(directions[0], retain_graph=keep)]
     else:
         try:
-            with batched_attention:
-                J = [*grad(directions, retain_graph=True, is_grads_batched=True)]
+            J = [*grad(directions, retain_graph=True, is_grads_batched=True)]
         except RuntimeError:  # a step of the function that can not be batched: one by one
             one_by_one = [grad(direction, retain_graph=True) for direction in directions]
             J = [g[0] if g[0] is None else torch.stack(g) for g in zip(*one_by_one, strict=True)]

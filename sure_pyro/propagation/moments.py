@@ -1,4 +1,4 @@
-"""The result of every propagation road: a mean, and a variance that knows its sources.
+"""The result of every method of propagation: a mean, and a variance that knows its sources.
 
 Independent sources add up (equation 8):
 
@@ -20,8 +20,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from sure_pyro.equations import total_variance
+
 if TYPE_CHECKING:
-    import matplotlib.axes
     import pandas as pd
     import xarray as xr
 
@@ -44,7 +45,7 @@ class Moments:
     covariances : dict of Tensor, each (B, C, C), optional
         Covariance between the outputs, by source, when it was asked for.
     mean_error : Tensor, shape (B, C), optional
-        Monte Carlo standard error of `mean`; None on a deterministic road.
+        Monte Carlo standard error of `mean`; None of a method without draws.
     errors : dict of Tensor, each (B, C), optional
         Monte Carlo standard errors of `sources`, and of the sum under ``"total"``.
     explained : Tensor, shape (B, C), optional
@@ -55,7 +56,7 @@ class Moments:
     num_samples : int, optional
         How many draws the numbers rest on.
     method : str
-        The road they came by, for tables and plots.
+        The method they came by, for tables and plots.
     """
 
     mean: Float[Tensor, "B C"]
@@ -71,7 +72,7 @@ class Moments:
     @property
     def variance(self) -> Float[Tensor, "B C"]:
         """Total variance (B, C): the sum over the sources, equation 8."""
-        return sum(self.sources.values(), torch.zeros_like(self.mean))
+        return total_variance([torch.zeros_like(self.mean), *self.sources.values()])
 
     @property
     def sd(self) -> Float[Tensor, "B C"]:
@@ -92,14 +93,15 @@ class Moments:
         Raises
         ------
         ValueError
-            If the road was not asked for it (``output_covariance=True``).
+            If the method was not asked for it (``output_covariance=True``).
         """
         if self.covariances is None:
             raise ValueError(
-                "These moments carry no covariance between outputs: call the road again with "
+                "These moments carry no covariance between outputs: call the method again with "
                 "`output_covariance=True`."
             )
-        return sum(self.covariances.values(), torch.zeros_like(self.mean).diag_embed())
+        zero = torch.zeros_like(self.mean).diag_embed()
+        return total_variance([zero, *self.covariances.values()])
 
     def with_source(self, name: str, variance: Float[Tensor, "B C"] | None) -> Moments:
         """Add an independent source, uncorrelated between outputs; None adds nothing."""
@@ -211,12 +213,6 @@ class Moments:
         columns = {"mean": self.mean, "variance": self.variance, "sd": self.sd}
         columns |= {f"variance[{name}]": s2 for name, s2 in self.sources.items()}
         return pd.DataFrame({k: _numpy(v).reshape(-1) for k, v in columns.items()}, index=index)
-
-    def plot(self, ax: matplotlib.axes.Axes | None = None) -> matplotlib.axes.Axes:
-        """Plot the share of the variance by source, one stacked bar per output."""
-        from sure_pyro.propagation.plots import plot_shares
-
-        return plot_shares(self, ax=ax)
 
 
 def _numpy(value: Tensor) -> Any:

@@ -34,7 +34,7 @@ class Noise(ABC):
 
 
 @dataclass(frozen=True)
-class Normal(Noise):
+class NormalNoise(Noise):
     """Gaussian noise, the default."""
 
     def from_uniform(self, u: Tensor) -> Tensor:
@@ -46,11 +46,11 @@ class Normal(Noise):
         return torch.randn(shape, dtype=like.dtype, device=like.device, generator=generator)
 
 
-NORMAL = Normal()
+NORMAL = NormalNoise()
 
 
 @dataclass(frozen=True)
-class Laplace(Noise):
+class LaplaceNoise(Noise):
     """Double-exponential noise of scale 1/sqrt(2): kurtosis 6."""
 
     def from_uniform(self, u: Tensor) -> Tensor:
@@ -60,7 +60,7 @@ class Laplace(Noise):
 
 
 @dataclass(frozen=True)
-class StudentT(Noise):
+class StudentTNoise(Noise):
     """Student-t noise with `df` > 2 degrees of freedom, scaled to variance one.
 
     Its kurtosis is infinite for df <= 4: standard errors of variances then are no guide.

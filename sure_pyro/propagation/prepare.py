@@ -1,4 +1,4 @@
-"""The public door of every road: check what came, and bring it into one form."""
+"""The public door of every method: check what came, and bring it into one form."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sure_pyro.propagation.moments import RESERVED
 
 
 def prepare(fn: Function, mean: Mean, variance: Variance, head: str | None = None) -> Inputs:
-    """Check the arguments of a road and bring them into one form.
+    """Check the arguments of a method and bring them into one form.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def _own(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         parts = {part.name: getattr(value, part.name) for part in fields(value)}
         foreign = {name: _own(part) for name, part in parts.items() if part.is_inference()}
-        return replace(value, **foreign) if foreign else value  # one that keeps its root
+        return replace(value, **foreign) if foreign else value
     if isinstance(value, Tensor) and value.is_inference():
         with torch.inference_mode(False):
             return value.clone()

@@ -24,7 +24,7 @@ def merge(blocks: list[tuple[Tensor, Moments]], sources: list[str], num_rows: in
     """Moments of all rows from those of disjoint blocks of rows; the last sets the form.
 
     A source that a block does not have is certain there: zero, with error zero. The sources
-    come in the order of `sources`, then those that the road itself added.
+    come in the order of `sources`, then those that the method itself added.
     """
     if len(blocks) == 1 and [*blocks[0][1].sources][: len(sources)] == sources:
         return blocks[0][1]

@@ -1,8 +1,8 @@
 """One run of the draws: which sources vary in which rows, and the moments of what came out.
 
-The joint run varies every source in every row. Beside it, each source runs alone, the others
-at their means, in the rows where another one is uncertain too (elsewhere alone is joint), on
-the same noise: the interaction is then a difference of paired numbers.
+The joint run varies every source in every row. Beside it there is a run for each single source,
+the others at their means, in the rows where another one is uncertain too (elsewhere it is the
+joint run), on the same noise: the interaction is then a difference of paired numbers.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sure_pyro.equations import total_variance
 from sure_pyro.propagation.estimates import Estimate, estimate
 from sure_pyro.propagation.inputs import Inputs, Output
 from sure_pyro.propagation.moments import WEIGHTS
@@ -41,8 +42,8 @@ class Run:
         self.everything = rows is inputs.everything  # nothing to copy
         self.latents = {name: self._of(z) for name, z in inputs.latents.items()}
         J = {name: self._of(J) for name, J in (jacobian or {}).items() if name in sources}
-        self.J, self.control_variance = self._standardised(J)
-        self.sums = PowerSums(replicates)
+        self.J, control_variance = self._standardised(J)
+        self.sums = PowerSums(replicates, control_variance)
         self.noise = PowerSums()  # of the function's own noise variance
         self.products: Tensor | float = 0.0
 
@@ -62,29 +63,9 @@ class Run:
             d = wide(y) - self.sums.pivot
             self.products = self.products + torch.einsum("sbc,sbe->bce", d, d)
 
-    def _of(self, values: Tensor) -> Tensor:
-        return values if self.everything else values[self.rows]
-
-    def _standardised(self, J: dict[str, Tensor]) -> tuple[dict[str, Tensor], Tensor | None]:
-        """Jacobian that makes a control of variance one, or zero where nothing is linear."""
-        if not J:
-            return J, None
-        exact = [
-            self.inputs.covariances[name].rows(self.rows).quadratic(J_i.transpose(0, 1)).mT
-            for name, J_i in J.items()
-        ]
-        V = torch.stack(exact).sum(0)
-        sd = torch.where(V > 0, V, torch.ones_like(V)).sqrt()
-        return {name: J_i / sd[..., None] for name, J_i in J.items()}, wide(V > 0)
-
-    def _linear(self, deviations: dict[str, Tensor]) -> Tensor | None:
-        """Linearised output of every draw, less its mean: sum_i J_i deviation_i, (S, B, C)."""
-        parts = [torch.einsum("bcd,sbd->sbc", J, deviations[name]) for name, J in self.J.items()]
-        return torch.stack(parts).sum(0) if parts else None
-
     def estimate(self) -> Estimate:
         """Mean and variance of the output, with standard errors."""
-        return estimate(self.sums, self.control_variance)
+        return estimate(self.sums.f, self.noise.f if self.noise.n else None)
 
     def covariance(self) -> Float[Tensor, "B C C"]:
         """Covariance of the outputs: correlations of the draws, with the variances estimated."""
@@ -94,6 +75,25 @@ class Run:
         positive = torch.where(spread > 0, spread, torch.ones_like(spread))
         scale = (self.estimate().variance / positive).sqrt()
         return scale[:, :, None] * S * scale[:, None, :]
+
+    def _of(self, values: Tensor) -> Tensor:
+        return values if self.everything else values[self.rows]
+
+    def _standardised(self, J: dict[str, Tensor]) -> tuple[dict[str, Tensor], Tensor | None]:
+        """Jacobian that makes a control of variance one, or zero where nothing is linear."""
+        if not J:
+            return J, None
+        V = total_variance(
+            self.inputs.covariances[name].rows(self.rows).quadratic(J_i.transpose(0, 1)).mT
+            for name, J_i in J.items()
+        )
+        sd = torch.where(V > 0, V, torch.ones_like(V)).sqrt()
+        return {name: J_i / sd[..., None] for name, J_i in J.items()}, wide(V > 0)
+
+    def _linear(self, deviations: dict[str, Tensor]) -> Tensor | None:
+        """Linearised output of every draw, less its mean: sum_i J_i deviation_i, (S, B, C)."""
+        parts = [torch.einsum("bcd,sbd->sbc", J, deviations[name]) for name, J in self.J.items()]
+        return torch.stack(parts).sum(0) if parts else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,12 +146,12 @@ def plan_runs(
     jacobian: Mapping[str, Tensor] | None = None,
     replicates: int = 1,
 ) -> list[Run]:
-    """Plan the joint run first, then one for each source that has company in some row."""
+    """Plan the joint run, then one for each source beside which another one is uncertain."""
     plan = [(inputs.everything, tuple(inputs.active))]
     if by_source:
-        crowded = inputs.num_uncertain() > 1
-        lone = [((rows & crowded).nonzero()[:, 0], (name,)) for name, rows in inputs.active.items()]
-        plan += [(rows, names) for rows, names in lone if len(rows)]
+        several = inputs.num_uncertain() > 1
+        rows_of = {name: (rows & several).nonzero()[:, 0] for name, rows in inputs.active.items()}
+        plan += [(rows, (name,)) for name, rows in rows_of.items() if len(rows)]
     return [
         Run(inputs, rows, names, output_covariance, jacobian, replicates) for rows, names in plan
     ]

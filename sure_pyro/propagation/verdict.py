@@ -35,6 +35,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from sure_pyro.equations import cross_check_ratio
+
 AGREE, DIFFER, DISAGREE, UNDECIDED = "agree", "differ", "disagree", "undecided"
 
 
@@ -102,14 +104,11 @@ class Margins:
         return math.ceil(num_samples * (2 * self.quantile() * error / gap) ** 2)
 
 
-def variance_ratio(
+def ratio_and_error(
     taylor: Float[Tensor, "*shape"],
     sampled: Float[Tensor, "*shape"],
     error: Float[Tensor, "*shape"],
 ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
     """Ratio (equation 11) and the standard error of its logarithm; 0/0 is 1, exactly."""
-    both_zero = (taylor == 0) & (sampled == 0)
-    one = torch.ones_like(taylor)
-    ratio = torch.where(both_zero, one, taylor / torch.where(both_zero, one, sampled))
     relative = torch.where(sampled > 0, error / sampled.clamp_min(1e-300), 0 * error)
-    return ratio, relative
+    return cross_check_ratio(taylor, sampled), relative

@@ -24,6 +24,7 @@ from sure_pyro.plots import (
     plot_confidence_reliability,
     plot_correlation_history,
     plot_correlations,
+    plot_cross_check,
     plot_pit_grid,
     plot_reconstructability,
     plot_risk_coverage,
@@ -139,7 +140,7 @@ def cross_check_figure(outcome: Outcome, masked: MaskedRows) -> Figure:
     """Standard deviations by Taylor against those by sampling, over random masks."""
     rows = torch.from_numpy(np.flatnonzero(masked.slices()[RANDOM]))
     taylor, sampled = (outcome.prediction.moments[road][rows] for road in ("taylor", "sampling"))
-    return _one(lambda ax: cross_check(taylor, sampled).plot(ax), height=5.0)
+    return _one(lambda ax: plot_cross_check(cross_check(taylor, sampled), ax), height=5.0)
 
 
 def _row_pairs(outcome: Outcome, masked: MaskedRows) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -1,7 +1,9 @@
 import pandas as pd
 import pytest
+import torch
 
-from sure_pyro.plots import plot_variance_shares
+from sure_pyro.plots import plot_source_shares, plot_variance_shares
+from sure_pyro.propagation import Moments
 
 
 def test_bars_stack_to_one_and_damping_hangs_below(ax):
@@ -26,3 +28,13 @@ def test_patterns_stand_upright():
     patterns = ["top_left+top_right", "bottom_left+bottom_right", "bottom_left+top_right"]
     ax = plot_variance_shares(pd.DataFrame({"head": [1.0] * 3}, index=patterns), xlabel="visible")
     assert {text.get_rotation() for text in ax.get_xticklabels()} == {90}
+
+
+def test_a_bar_per_output_over_all_rows(ax):
+    a = torch.tensor([[1.0, 0.0], [3.0, 0.0]], requires_grad=True)
+    moments = Moments(torch.zeros(2, 2), {"a": a, "interaction": a.detach() - 2})
+    assert plot_source_shares(moments, ax) is ax
+    heights = [bar.get_height() for bar in ax.containers[0]]
+    assert heights == pytest.approx([1.0, 0.0])  # of [4 + 0, 0 - 4]; a total below zero has none
+    assert [bar.get_height() for bar in ax.containers[1]] == pytest.approx([0.0, -4.0])
+    assert (ax.get_title(), ax.get_xlabel()) == ("taylor", "output")

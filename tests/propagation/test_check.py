@@ -20,20 +20,20 @@ def test_affine_agrees():
 
 
 def test_steep_tanh_is_caught():
-    roads = taylor(steep, MEAN, VARIANCE), sampling(steep, MEAN, VARIANCE)
-    check = cross_check(*roads)
+    both = taylor(steep, MEAN, VARIANCE), sampling(steep, MEAN, VARIANCE)
+    check = cross_check(*both)
     assert check.verdicts["total"] == ["disagree"] * 3
     assert "Worst: source 'input'" in check.summary()
     with pytest.raises(AssertionError, match="disagree"):
-        assert_agree(*roads)
+        assert_agree(*both)
 
 
 def test_few_draws_leave_it_open_and_say_how_many_would_tell():
-    roads = (
+    both = (
         taylor(torch.tanh, MEAN[:1], VARIANCE[:1] / 100),
         sampling(torch.tanh, MEAN[:1], VARIANCE[:1] / 100, num_samples=20),
     )
-    check = cross_check(*roads)
+    check = cross_check(*both)
     assert check.verdicts["total"] == ["undecided"] * 3
     assert "draws would tell" in check.summary()
 
@@ -41,8 +41,8 @@ def test_few_draws_leave_it_open_and_say_how_many_would_tell():
 def test_table_has_a_line_per_source_and_output():
     fn = lambda z: (z["a"] * z["b"], torch.ones_like(z["a"]))  # noqa: E731
     mean, variance = {"a": MEAN + 1, "b": MEAN + 1}, {"a": VARIANCE, "b": VARIANCE}
-    roads = taylor(fn, mean, variance), sampling(fn, mean, variance)
-    table = cross_check(*roads).to_dataframe()
+    both = taylor(fn, mean, variance), sampling(fn, mean, variance)
+    table = cross_check(*both).to_dataframe()
     assert table.index.tolist() == [(s, c) for s in ("a", "b", "head", "total") for c in range(3)]
     # Var[ab] = 1/4 + 1/4 + 1/16, of which Taylor misses the last: 0.5 + 1 against 0.5625 + 1
     assert table.loc["total", "ratio"].mean() == pytest.approx(1.5 / 1.5625, rel=0.02)

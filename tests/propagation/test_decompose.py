@@ -35,7 +35,7 @@ def test_product_splits_into_sources_and_interaction():
     torch.testing.assert_close(joint.variance, y.variance)
 
 
-def test_lone_sources_cost_nothing_extra():
+def test_single_sources_cost_nothing_extra():
     rows = []
 
     def fn(z):

@@ -1,7 +1,13 @@
 import pytest
 import torch
 
-from sure_pyro.propagation import Laplace, LowRankCovariance, Normal, StudentT, sampling
+from sure_pyro.propagation import (
+    LaplaceNoise,
+    LowRankCovariance,
+    NormalNoise,
+    StudentTNoise,
+    sampling,
+)
 from sure_pyro.propagation.draws import Sobol
 from sure_pyro.propagation.prepare import prepare
 
@@ -45,7 +51,9 @@ def test_sobol_with_control_seed_and_low_rank():
 
 def test_sobol_with_two_uniforms_per_entry():
     mean, variance = torch.zeros(20, 2).double(), torch.ones(20, 2).double()
-    y = sampling(lambda z: z, mean, variance, num_samples=4096, draws="sobol", noise=StudentT(9))
+    y = sampling(
+        lambda z: z, mean, variance, num_samples=4096, draws="sobol", noise=StudentTNoise(9)
+    )
     torch.testing.assert_close(y.variance.mean(0), variance[0], rtol=0.02, atol=0)
 
 
@@ -56,7 +64,7 @@ class AtTheEdge:
         return torch.tensor([[0.0], [1 - 2.0**-30], [1.0]], dtype=dtype)
 
 
-@pytest.mark.parametrize("noise", [Normal(), Laplace()])
+@pytest.mark.parametrize("noise", [NormalNoise(), LaplaceNoise()])
 def test_the_outermost_points_are_finite_and_symmetric(noise):
     inputs = prepare(torch.tanh, torch.zeros(1, 1).double(), torch.ones(1, 1).double())
     sobol = Sobol(inputs, {"input": noise}, torch.Generator().manual_seed(0))
@@ -72,7 +80,7 @@ def test_errors():
     with pytest.raises(Exception, match="draws"):
         sampling(torch.tanh, z, z + 1, draws="antithetic")
     with pytest.raises(ValueError, match=r"`noise` names \['text'\]"):
-        sampling(torch.tanh, z, z + 1, noise={"text": StudentT(5)})
+        sampling(torch.tanh, z, z + 1, noise={"text": StudentTNoise(5)})
     wide = torch.zeros(1, 22_000)
     with pytest.raises(ValueError, match="at most 21201 dimensions"):
         sampling(lambda z: z[:, :1], wide, wide + 1, draws="sobol")

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from sure_pyro.equations import law_of_total_variance
 from sure_pyro.propagation.estimates import estimate
 from sure_pyro.propagation.power_sums import PowerSums
 
@@ -11,9 +12,9 @@ def randn(*shape, seed=0):
 
 
 def controlled(f, x):
-    sums = PowerSums()
+    sums = PowerSums(control_variance=torch.ones(f.shape[1:]).double())
     sums.update(f, x)
-    return estimate(sums, torch.ones(f.shape[1:]).double())
+    return estimate(sums.f)
 
 
 X = randn(12, 400, 1)  # 12 draws, 400 repetitions of a control of variance one
@@ -58,9 +59,9 @@ def test_the_error_of_a_bent_output_is_not_understated(bend):
 
 def test_a_control_that_does_not_vary_is_left_out():
     f = randn(50, 3, 1)
-    sums = PowerSums()
+    sums = PowerSums(control_variance=torch.zeros(3, 1).double())
     sums.update(f, torch.zeros_like(f))
-    found = estimate(sums, torch.zeros(3, 1).double())
+    found = estimate(sums.f)
     torch.testing.assert_close(found.mean, f.mean(0))
     torch.testing.assert_close(found.variance, f.var(0), rtol=1e-2, atol=0)  # n - 3 for n - 1
 
@@ -68,3 +69,17 @@ def test_a_control_that_does_not_vary_is_left_out():
 def test_the_variance_is_never_negative():
     found = controlled(X[:4].square() / 100 + randn(4, 400, 1, seed=3), X[:4])
     assert (found.variance > 0).all()
+
+
+def test_both_terms_of_the_law_of_total_variance_are_those_of_the_draws_themselves():
+    f, s2 = randn(50, 3, 1).exp(), randn(50, 3, 1, seed=1).square()
+    sums, noise = PowerSums(), PowerSums()
+    for chunk in (slice(0, 20), slice(20, 50)):
+        sums.update(f[chunk])
+        noise.update(s2[chunk])
+    found = estimate(sums.f, noise.f)
+    between, within = law_of_total_variance(lambda x: x.mean(0), f, s2)
+    torch.testing.assert_close(found.variance, between * 50 / 49)
+    torch.testing.assert_close(found.noise, within)
+    torch.testing.assert_close(found.noise_error, s2.std(0) / 50**0.5)
+    assert (estimate(sums.f).noise == 0).all()

@@ -2,14 +2,14 @@ import pytest
 import torch
 from scipy import stats
 
-from sure_pyro.propagation.noise import Laplace, Normal, StudentT, make_generator
+from sure_pyro.propagation.noise import LaplaceNoise, NormalNoise, StudentTNoise, make_generator
 
 LIKE = torch.empty(0, dtype=torch.float64)
 TRUTH = {
-    Normal(): stats.norm(),
-    Laplace(): stats.laplace(scale=0.5**0.5),
-    StudentT(5.0): stats.t(5, scale=(3 / 5) ** 0.5),
-    StudentT(2.5): stats.t(2.5, scale=(0.5 / 2.5) ** 0.5),
+    NormalNoise(): stats.norm(),
+    LaplaceNoise(): stats.laplace(scale=0.5**0.5),
+    StudentTNoise(5.0): stats.t(5, scale=(3 / 5) ** 0.5),
+    StudentTNoise(2.5): stats.t(2.5, scale=(0.5 / 2.5) ** 0.5),
 }
 
 
@@ -38,4 +38,4 @@ def test_generator():
 
 def test_no_variance_below_two_degrees():
     with pytest.raises(ValueError, match="must exceed 2"):
-        StudentT(2.0)
+        StudentTNoise(2.0)

@@ -3,7 +3,8 @@ from functools import partial
 import pytest
 import torch
 
-from sure_pyro.propagation import Moments, sampling, taylor, unscented
+from sure_pyro.propagation import Moments, sampling, taylor
+from sure_pyro.propagation.more import unscented
 from sure_pyro.propagation.prepare import prepare
 from sure_pyro.propagation.rows import merge, split_rows
 
@@ -45,9 +46,9 @@ def test_merge_fills_with_zero_and_keeps_the_order():
     assert (y.num_samples, y.method) == (9, "sampling")
 
 
-@pytest.mark.parametrize("road", [taylor, partial(sampling, num_samples=10), unscented])
-def test_without_anything_uncertain_every_road_gives_the_function_alone(road):
+@pytest.mark.parametrize("method", [taylor, partial(sampling, num_samples=10), unscented])
+def test_without_anything_uncertain_every_method_gives_the_function_alone(method):
     z = {"a": torch.randn(4, 3)}
-    y = road(lambda latents: latents["a"].tanh(), z, {})
+    y = method(lambda latents: latents["a"].tanh(), z, {})
     torch.testing.assert_close(y.mean, z["a"].tanh())
     assert (y.variance == 0).all()

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from sure_pyro.propagation.verdict import Margins, variance_ratio
+from sure_pyro.propagation.verdict import Margins, ratio_and_error
 
 
 def verdict(ratio, error, **margins):
@@ -44,9 +44,9 @@ def test_needed_draws_pass_both_tests():
 
 def test_zero_over_zero_is_one():
     zero, one = torch.zeros(1), torch.ones(1)
-    assert variance_ratio(zero, zero, zero) == (one, zero)
-    assert variance_ratio(zero, one, one / 10)[0] == 0
-    assert variance_ratio(one, zero, zero)[0] == math.inf
+    assert ratio_and_error(zero, zero, zero) == (one, zero)
+    assert ratio_and_error(zero, one, one / 10)[0] == 0
+    assert ratio_and_error(one, zero, zero)[0] == math.inf
 
 
 def test_bad_margins():

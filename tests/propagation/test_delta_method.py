@@ -9,8 +9,8 @@ from sure_pyro.propagation import (
     LowRankCovariance,
     sampling,
     taylor,
-    unscented,
 )
+from sure_pyro.propagation.more import unscented
 
 
 def randn(*shape, seed=0):
@@ -207,61 +207,6 @@ def test_caller_modes():
     torch.testing.assert_close(y.variance, expected.variance, rtol=0.05, atol=0.01)
 
 
-class Counted(nn.Module):
-    """Counts how often it is called."""
-
-    def __init__(self):
-        super().__init__()
-        self.inner, self.calls = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)), 0
-
-    def forward(self, z):
-        self.calls += 1
-        return self.inner(z)
-
-
-@pytest.mark.parametrize("method", ["__call__", "forward"])
-def test_a_module_is_asked_once_in_each_mode(method):
-    mean, variance, net = randn(6, 4).float(), rand(6, 4).float(), Counted().eval()
-    fn = net if method == "__call__" else net.forward
-    for calls in (2, 3, 4):  # a witness once, then the function alone
-        taylor(fn, mean, variance)
-        assert net.calls == calls
-    net.inner[1].train()
-    with pytest.raises(ValueError, match="mixes its rows"):
-        taylor(fn, mean, variance)
-    with pytest.raises(ValueError, match="mixes its rows"):  # what failed is not remembered
-        taylor(fn, mean, variance)
-    net.eval()
-    taylor(fn, mean, variance)
-    assert net.calls == 9
-    for calls in (11, 13):  # another function each time
-        taylor(lambda z: net(z), mean, variance)
-        assert net.calls == calls
-    net.inner[1] = nn.BatchNorm1d(4, track_running_stats=False).eval()  # another part
-    with pytest.raises(ValueError, match="mixes its rows"):
-        taylor(fn, mean, variance)
-
-
-def tokens(rows):
-    """Mean and variance of three tokens per row."""
-    return randn(rows, 3, 4).float(), rand(rows, 3, 4).float()
-
-
-def test_rows_that_leak_are_refused():
-    mean, variance = randn(6, 4).float(), rand(6, 4).float()
-    net = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
-    with pytest.raises(ValueError, match="mixes its rows"):
-        taylor(net, mean, variance)
-    taylor(net.eval(), mean, variance)
-    with pytest.raises(ValueError, match="mixes its rows"):
-        taylor(lambda z: z - z.mean(0), mean[:2], variance[:2])
-    steps_first = nn.GRU(4, 8)  # rows are its steps: only later ones see earlier ones
-    with pytest.raises(ValueError, match="mixes its rows"):
-        taylor(lambda z: steps_first(z)[0][:, -1], *tokens(6))
-    with pytest.raises(ValueError, match="or is random"):
-        taylor(nn.Dropout(0.5), mean, variance)
-
-
 def test_a_function_that_cuts_the_graph_is_refused():
     mean, variance = randn(3, 4), rand(3, 4)
     with pytest.raises(ValueError, match="carries no gradient"):
@@ -334,19 +279,19 @@ def test_bad_functions():
         taylor(lambda z: z, z.half(), FullCovariance(torch.eye(3).expand(2, 3, 3).half()))
 
 
-@pytest.mark.parametrize("road", [taylor, sampling, unscented])
-def test_a_log_variance_is_no_noise_variance(road):
+@pytest.mark.parametrize("method", [taylor, sampling, unscented])
+def test_a_log_variance_is_no_noise_variance(method):
     z, s2 = torch.zeros(2, 3), torch.ones(2, 3)
     with pytest.raises(ValueError, match=r"negative or NaN \(minimum -3\).*log_variance.exp"):
-        road(lambda z: (z, torch.full_like(z, -3.0)), z, s2)
+        method(lambda z: (z, torch.full_like(z, -3.0)), z, s2)
 
 
 @pytest.mark.parametrize("head", ["input", "interaction", "weights", "total", "joint"])
-@pytest.mark.parametrize("road", [taylor, sampling, unscented])
-def test_the_noise_needs_a_name_of_its_own(road, head):
+@pytest.mark.parametrize("method", [taylor, sampling, unscented])
+def test_the_noise_needs_a_name_of_its_own(method, head):
     z, s2 = torch.zeros(2, 3), torch.ones(2, 3)
     with pytest.raises(ValueError, match=f"can not be called '{head}'"):
-        road(lambda z: (z, z + 1), z, s2, head=head)
+        method(lambda z: (z, z + 1), z, s2, head=head)
 
 
 def test_tensors_of_inference_mode_can_be_part_of_a_loss():

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from sure_pyro.propagation import LowRankCovariance, sampling, taylor, unscented
+from sure_pyro.propagation import LowRankCovariance, sampling, taylor
+from sure_pyro.propagation.more import unscented
 
 
 def randn(*shape, seed=0):

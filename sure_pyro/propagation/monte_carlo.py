@@ -1,11 +1,11 @@
-r"""The second road: draw the uncertain latents, run the function, and look at the spread.
+r"""Sampling: draw the uncertain latents, run the function, and look at the spread.
 
 By the law of total variance (equation 10), over draws s of the latents and weights,
 
 .. math:: \operatorname{Var}[y] = \operatorname{Var}_s(E[y|s]) + E_s(\operatorname{Var}[y|s])
 
 whose second part is the function's own noise, the source ``"head"``. The first part is split
-by source: each source *alone*, the others at their means, and the remainder, which no source
+by source: each single source, the others at their means, and the remainder, which no source
 makes by itself, as ``"interaction"`` (a functional analysis of variance anchored at the mean).
 
 Nothing is assumed about the function but that its rows are independent; the price is noise of
@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from sure_pyro.propagation.budget import Budget, draw
 from sure_pyro.propagation.covariance import FullCovariance
 from sure_pyro.propagation.decompose import decompose
+from sure_pyro.propagation.differentiation import differentiation
 from sure_pyro.propagation.draws import make_draws
 from sure_pyro.propagation.independence import check_rows_independent
 from sure_pyro.propagation.inputs import (
@@ -34,7 +35,6 @@ from sure_pyro.propagation.inputs import (
     Variance,
     Weights,
     check_finite,
-    differentiation,
 )
 from sure_pyro.propagation.linearise import jacobian, linearise
 from sure_pyro.propagation.moments import JOINT, TOTAL, Moments
@@ -67,8 +67,8 @@ def sampling(
     """Carry a latent variance through `fn` by drawing the latents (equation 10).
 
     Consistent for any function; the standard errors come with the result. Cost: `num_samples`
-    forward passes of the uncertain rows, once for the total and once for each source that has
-    company; 1 forward pass of the other rows.
+    forward passes of the uncertain rows, once for the total and once for each source beside which
+    another one is uncertain; 1 forward pass of the other rows.
 
     Parameters
     ----------
@@ -84,25 +84,25 @@ def sampling(
         Use the linearised output of every draw, whose variance is known exactly, as control
         variate: far fewer draws where `fn` is close to linear, at the price of C backward
         passes and of holding the (B, C, D) Jacobian. A wrong gradient can not bias it.
-    noise : Normal, StudentT, Laplace, or dict of them by source
+    noise : NormalNoise, StudentTNoise, LaplaceNoise, or dict of them by source
         Shape of the latent noise; `variance` is its variance whatever the shape.
     weights : callable, optional
         ``weights(seed)`` draws a dictionary of parameters of the module `fn`, the source
-        ``"weights"``. From a Pyro guide (one call of `fn` per draw)::
+        ``"weights"`` (one call of `fn` per draw). From a Pyro guide::
 
             def weights(seed):
                 with torch.random.fork_rng():
                     torch.manual_seed(seed)
                     return guide()
 
-        Each latent alone is drawn with the parameters that `fn` has: set them to the guide's
+        Each single latent is drawn with the parameters that `fn` has: set them to the guide's
         median.
     relative_error : float, optional
         Draw on until every total variance has at most this standard error, relative to it.
     max_samples : int
         Where to stop in any case, with a warning.
     by_source : bool
-        Also draw each source alone. Otherwise several sources are one, called ``"joint"``.
+        Also draw each single source. Otherwise several sources are one, called ``"joint"``.
     max_rows : int
         Rows per call of `fn`: draws are made in chunks of ``max_rows // B``, at least one.
     create_graph : bool

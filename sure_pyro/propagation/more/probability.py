@@ -38,7 +38,7 @@ import torch
 from torch import Tensor
 
 from sure_pyro.propagation.moments import Moments
-from sure_pyro.propagation.quadrature import gaussian_moments
+from sure_pyro.propagation.more.quadrature import gaussian_moments
 
 
 def to_probability(
@@ -51,7 +51,7 @@ def to_probability(
     Parameters
     ----------
     logits : Moments
-        Of any road; for a softmax with ``output_covariance=True``, because only differences
+        Of any method; for a softmax with ``output_covariance=True``, because only differences
         between logits matter to it.
     link : "softmax" or "sigmoid"
         Classes that exclude each other, or labels of their own.
@@ -83,7 +83,7 @@ def to_probability(
 def _softmax_delta(logits: Moments) -> Moments:
     if logits.covariances is None:
         raise ValueError(
-            "A softmax needs the covariance of the logits: call the road again with "
+            "A softmax needs the covariance of the logits: call the method again with "
             "`output_covariance=True`."
         )
     p = logits.mean.softmax(-1)

@@ -1,6 +1,6 @@
 import torch
 
-from sure_pyro.propagation.quadrature import gauss_hermite, gaussian_moments
+from sure_pyro.propagation.more.quadrature import gauss_hermite, gaussian_moments
 
 
 def test_exact_on_polynomials():

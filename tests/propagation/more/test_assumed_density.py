@@ -2,8 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from sure_pyro.propagation import moment_matching, sampling, taylor
-from sure_pyro.propagation.moment_matching import gelu, relu
+from sure_pyro.propagation import sampling, taylor
+from sure_pyro.propagation.more import moment_matching
+from sure_pyro.propagation.more.assumed_density import gelu, relu
 
 SIGMAS = 4.5
 

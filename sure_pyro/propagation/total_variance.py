@@ -1,11 +1,11 @@
 r"""Moments over draws of the weights, by the law of total variance (equation 10).
 
-A road gives the moments of the output under one set of weights w. Over draws of them,
+A method gives the moments of the output under one set of weights w. Over draws of them,
 
 .. math:: \operatorname{Var}[y] = E_w(\operatorname{Var}[y|w]) + \operatorname{Var}_w(E[y|w])
 
 The first part keeps its sources, averaged over the draws; the second is the source
-``"weights"`` of equation 8. It is the same for every road, so Taylor and sampling stay siblings.
+``"weights"`` of equation 8. It is the same for every method, so Taylor and sampling stay siblings.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from sure_pyro.equations import law_of_total_variance
 from sure_pyro.propagation.moments import TOTAL, WEIGHTS, Moments
 
 
@@ -51,16 +52,17 @@ def mixture(draws: Sequence[Moments], name: str = WEIGHTS) -> Moments:
                 f"The draws must have the same sources; got {names} and {list(moments.sources)}."
             )
     means = torch.stack([m.mean for m in draws])  # (S, B, C)
-    between, between_error = _between(means, [m.mean_error for m in draws])
-    within = {n: torch.stack([m.sources[n] for m in draws]) for n in names}
-    total = torch.stack([m.variance for m in draws])
-    errors = {n: _error(v) for n, v in within.items()} | {name: between_error}
-    errors[TOTAL] = (_error(total).square() + between_error.square()).sqrt()
+    by_source = torch.stack([_stacked(m) for m in draws])  # (S, sources, B, C)
+    between, within = law_of_total_variance(_over_draws, means, by_source)
+    between, between_error = _corrected(between, means, [m.mean_error for m in draws])
+    total_error = _error(torch.stack([m.variance for m in draws]))
+    errors = dict(zip(names, _error(by_source), strict=True)) | {name: between_error}
+    errors[TOTAL] = (total_error.square() + between_error.square()).sqrt()
     counts = [m.num_samples for m in draws if m.num_samples is not None]
     return replace(
         draws[0],
-        mean=means.mean(0),
-        sources={n: v.mean(0) for n, v in within.items()} | {name: between},
+        mean=_over_draws(means),
+        sources=dict(zip(names, within, strict=True)) | {name: between},
         covariances=_covariances(draws, means, name),
         mean_error=_error(means),
         errors=errors,
@@ -70,15 +72,29 @@ def mixture(draws: Sequence[Moments], name: str = WEIGHTS) -> Moments:
     )
 
 
-def _between(means: Tensor, errors: list[Tensor | None]) -> tuple[Tensor, Tensor]:
-    """Variance of the means and its standard error (aware of their kurtosis), each (B, C)."""
+def _stacked(moments: Moments) -> Tensor:
+    """Variance by source (sources, B, C)."""
+    return torch.stack([torch.zeros_like(moments.mean), *moments.sources.values()])[1:]
+
+
+def _over_draws(values: Tensor) -> Tensor:
+    return values.mean(0)
+
+
+def _corrected(
+    between: Tensor, means: Tensor, errors: list[Tensor | None]
+) -> tuple[Tensor, Tensor]:
+    """Unbiased variance of the means less what their errors bring into it; and its own error.
+
+    The error (B, C) is aware of the kurtosis of the means.
+    """
     S = len(means)
     if S == 1:
-        return torch.zeros_like(means[0]), torch.zeros_like(means[0])
+        return torch.zeros_like(between), torch.zeros_like(between)
     squares = (means - means.mean(0)).square() * S / (S - 1)
     noise = [e.square() for e in errors if e is not None]
-    brought = torch.stack(noise).mean(0) if noise else torch.zeros_like(means[0])
-    return (squares.mean(0) - brought).clamp_min(0), _error(squares)
+    brought = torch.stack(noise).mean(0) if noise else torch.zeros_like(between)
+    return (between * S / (S - 1) - brought).clamp_min(0), _error(squares)
 
 
 def _error(values: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-r"""The delta method: carry a latent covariance through a function, to first or second order.
+r"""The delta method: carry a latent covariance through a function by its tangent.
 
 With z ~ (mu, Sigma_i) independent over the sources i, and J_i = dy/dz_i at mu,
 
@@ -20,28 +20,16 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import Literal
-
 import torch
 from torch import Tensor
 
+from sure_pyro.propagation.differentiation import differentiation
 from sure_pyro.propagation.independence import check_rows_independent
-from sure_pyro.propagation.inputs import (
-    Function,
-    Inputs,
-    Mean,
-    Variance,
-    check_finite,
-    differentiation,
-)
+from sure_pyro.propagation.inputs import Function, Inputs, Mean, Variance, check_finite
 from sure_pyro.propagation.linearise import Gradients, jacobian, linearise, outputs_together
 from sure_pyro.propagation.moments import Moments
-from sure_pyro.propagation.noise import make_generator
 from sure_pyro.propagation.prepare import prepare
 from sure_pyro.propagation.rows import merge, split_rows
-from sure_pyro.propagation.second_order import add_curvature
 
 
 def taylor(
@@ -49,15 +37,12 @@ def taylor(
     mean: Mean,
     variance: Variance,
     *,
-    order: Literal[1, 2] = 1,
-    probes: int | None = None,
-    seed: int | torch.Generator = 0,
     output_covariance: bool = False,
     head: str = "head",
     create_graph: bool = False,
     check_rows: bool = True,
 ) -> Moments:
-    """Carry a latent variance through `fn`, to first order (equations 7 and 8) or second (9).
+    """Carry a latent variance through `fn` to first order (equations 7 and 8).
 
     Exact for an affine function. Otherwise the relative error is of the order of the variance,
     and a function that is flat at `mean` yields zero however curved it is: compare with
@@ -75,12 +60,6 @@ def taylor(
         any dtype (a padding mask) and is cut to rows with the others.
     variance : Tensor (B, *event), FullCovariance, LowRankCovariance, or dict of them
         Of the uncertain latents, in squared units of `mean`; zero where an entry is known.
-    order : 1 or 2
-        With 2, add the shift of the mean and the second term of the variance that the curvature
-        makes; exact for a quadratic function of Gaussian latents. Needs C * D further backward
-        passes, and the plain form of fused attention.
-    probes, seed : int, int or torch.Generator
-        Estimate the second order from C * `probes` backward passes with random signs instead.
     output_covariance : bool
         Also keep the (B, C, C) covariance of the outputs, by source.
     head : str
@@ -91,7 +70,7 @@ def taylor(
         `variance` of a row in which that is zero everywhere.
     check_rows : bool
         Refuse a function whose rows leak into each other, at the price of a forward pass of at
-        most two rows; a module pays it once, as long as it keeps its parts and their modes.
+        most two rows.
 
     Returns
     -------
@@ -112,26 +91,12 @@ def taylor(
     >>> y.variance
     tensor([[5., 1.]])
     """
-    _check_order(order, probes, output_covariance)
     inputs = prepare(fn, mean, variance, head)
-    curve = None
-    if order == 2:
-        generator = make_generator(seed, inputs.device)
-        curve = partial(add_curvature, probes=probes, generator=generator)
-    with differentiation(twice=create_graph or order == 2):
-        result = _taylor(inputs, head, output_covariance, create_graph, check_rows, curve)
+    with differentiation(twice=create_graph):
+        result = _taylor(inputs, head, output_covariance, create_graph, check_rows)
     check_finite("output of `fn` at the mean", result.mean)
     check_finite("propagated variance (a gradient of `fn`)", result.variance)
     return result if create_graph else result.detach()
-
-
-def _check_order(order: int, probes: int | None, output_covariance: bool) -> None:
-    if order not in (1, 2):
-        raise ValueError(f"`order` must be 1 or 2; got {order}.")
-    if order == 2 and output_covariance:
-        raise ValueError("The covariance of the outputs is of first order only: pass `order=1`.")
-    if probes is not None and (order == 1 or probes < 1):
-        raise ValueError(f"`probes` must be positive and belong to `order=2`; got {probes}.")
 
 
 def _taylor(
@@ -140,16 +105,14 @@ def _taylor(
     output_covariance: bool,
     create_graph: bool,
     check_rows: bool,
-    curve: Callable[..., Moments] | None,
 ) -> Moments:
     """Equation 8: the uncertain rows are differentiated, the others only evaluated."""
     uncertain, certain = split_rows(inputs)
     blocks, together, elsewhere = [], 1, None
     if len(certain):
-        # The first uncertain row rides along, to be compared with itself in other company.
-        company = torch.cat([certain, uncertain[:1]])
+        # The first uncertain row rides along, to be compared with itself among other rows.
         with torch.set_grad_enabled(create_graph):
-            y, noise = inputs.evaluate_mean(company)
+            y, noise = inputs.evaluate_mean(torch.cat([certain, uncertain[:1]]))
         elsewhere = y[-1] if len(uncertain) else None
         noise = None if noise is None else noise[: len(certain)]
         moments = Moments(y[: len(certain)], covariances={} if output_covariance else None)
@@ -161,8 +124,6 @@ def _taylor(
         if check_rows:
             check_rows_independent(y, elsewhere, block)
         moments = (_between if output_covariance else _diagonal)(y, block, gradients)
-        if curve is not None:
-            moments = curve(moments, block, create_graph=create_graph)
         blocks.append((uncertain, moments.with_source(head, noise)))
     return merge(blocks, [*inputs.covariances], len(inputs))
 

@@ -1,9 +1,9 @@
-"""Which road to take: every one tried on a few rows, its cost for the batch worked out.
+"""Which method to use: every one tried on a few rows, its cost for the batch worked out.
 
-What a road costs depends on the function and the machine (a backward pass is one to three
+What a method costs depends on the function and the machine (a backward pass is one to three
 forward passes), and what it is worth on how nonlinear the function is over the spread of the
 latents. So both are measured: the time of a forward and a backward pass of the whole batch, and
-the error of every road on a few rows, against Taylor-controlled draws.
+the error of every method on a few rows, against Taylor-controlled draws.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ import torch
 from torch import Tensor
 
 from sure_pyro.propagation.covariance import Covariance
-from sure_pyro.propagation.inputs import Function, Inputs, Mean, Variance, differentiation
+from sure_pyro.propagation.delta_method import taylor
+from sure_pyro.propagation.differentiation import differentiation
+from sure_pyro.propagation.inputs import Function, Inputs, Mean, Variance
 from sure_pyro.propagation.linearise import linearise
 from sure_pyro.propagation.moments import TOTAL, Moments
+from sure_pyro.propagation.monte_carlo import sampling
+from sure_pyro.propagation.more.sigma_points import unscented
 from sure_pyro.propagation.prepare import prepare
 from sure_pyro.propagation.rows import split_rows
-from sure_pyro.propagation.sampling import sampling
-from sure_pyro.propagation.taylor import taylor
-from sure_pyro.propagation.unscented import unscented
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,10 +37,10 @@ FEWEST = 64  # draws: with fewer, a control may cost more than it brings
 
 
 @dataclass(frozen=True)
-class Road:
-    """What a road is expected to cost for the whole batch, and its relative error.
+class Candidate:
+    """What a method is expected to cost for the whole batch, and its relative error.
 
-    The error is NaN for a road that was not tried because it costs more than another that does.
+    The error is NaN for a method that was not tried because it costs more than another that does.
     """
 
     name: str
@@ -51,17 +52,19 @@ class Road:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The cheapest road within the tolerance, and what was weighed. Prints as a table."""
+    """The cheapest method within the tolerance, and what was weighed. Prints as a table."""
 
-    road: Road
+    method: Candidate
     reason: str
-    roads: tuple[Road, ...]
+    candidates: tuple[Candidate, ...]
 
     def to_dataframe(self) -> pd.DataFrame:
-        """Convert to a table with one line per road, cheapest first."""
+        """Convert to a table with one line per method, cheapest first."""
         import pandas as pd
 
-        lines = sorted((vars(road) for road in self.roads), key=lambda line: line["seconds"])
+        lines = sorted(
+            (vars(candidate) for candidate in self.candidates), key=lambda line: line["seconds"]
+        )
         return pd.DataFrame(lines).set_index("name")
 
     def __repr__(self) -> str:
@@ -78,9 +81,9 @@ def recommend(
     pilot_samples: int = 128,
     seed: int = 0,
 ) -> Recommendation:
-    """Say which road to use for these B rows, C outputs and D latent entries, and why.
+    """Say which method to use for these B rows, C outputs and D latent entries, and why.
 
-    Tries the roads on `pilot_rows` of the uncertain rows and times a forward and a backward pass
+    Tries the methods on `pilot_rows` of the uncertain rows and times a forward and a backward pass
     of all of them; takes about as long as ``2 * pilot_samples * pilot_rows / B + 10`` forward
     passes. Sigma points, whose cost grows with D, are tried only where they could be the cheapest.
 
@@ -89,7 +92,7 @@ def recommend(
     fn, mean, variance
         As in `taylor`.
     tolerance : float
-        Relative error of a variance to be reached: a standard error for a road that draws, the
+        Relative error of a variance to be reached: a standard error for a method that draws, the
         error for one that does not (taken at its upper 95 % end, as far as the pilot can tell).
     pilot_rows, pilot_samples : int
         Size of the trial.
@@ -115,26 +118,26 @@ def recommend(
     args = (fn, _take(mean, few), _take(variance, few))
     pilot, block = _Pilot.of(*args, pilot_samples, seed), inputs.rows(uncertain)
     forward, backward = _times(block)
-    roads = _gradients_and_draws(block, pilot, forward, backward, tolerance)
+    candidates = _gradients_and_draws(block, pilot, forward, backward, tolerance)
     points = _sigma_points(block, forward)
-    if points.seconds < _cheapest(roads, tolerance).seconds:
+    if points.seconds < _cheapest(candidates, tolerance).seconds:
         points = replace(points, error=pilot.distance(unscented(*args)))
-    roads = (*roads, points)
-    best = _cheapest(roads, tolerance)
+    candidates = (*candidates, points)
+    best = _cheapest(candidates, tolerance)
     reason = (
         f"Use {best.call}: {best.passes}, about {best.seconds:.2g} s, relative error "
         f"{best.error:.2g} (asked for {tolerance:.2g})."
     )
-    return Recommendation(best, reason, roads)
+    return Recommendation(best, reason, candidates)
 
 
-def _cheapest(roads: tuple[Road, ...], tolerance: float) -> Road:
-    return min((r for r in roads if r.error <= tolerance), key=lambda road: road.seconds)
+def _cheapest(candidates: tuple[Candidate, ...], tolerance: float) -> Candidate:
+    return min((c for c in candidates if c.error <= tolerance), key=lambda c: c.seconds)
 
 
 @dataclass(frozen=True)
 class _Pilot:
-    """The best variances of the trial, and relative errors of the roads against them."""
+    """The best variances of the trial, and relative errors of the methods against them."""
 
     variance: Tensor
     taylor: float
@@ -156,7 +159,7 @@ class _Pilot:
         return replace(untried, taylor=untried.distance(taylor(fn, mean, variance)))
 
     def distance(self, y: Moments) -> float:
-        """Relative error of a road without noise: the trial's own included, so an upper end."""
+        """Relative error of a method without noise: the trial's own included, so an upper end."""
         return _size(y.variance - self.variance) / _size(self.variance)
 
 
@@ -167,35 +170,35 @@ def _size(value: Tensor) -> float:
 
 def _gradients_and_draws(
     inputs: Inputs, pilot: _Pilot, forward: float, backward: float, tolerance: float
-) -> tuple[Road, ...]:
-    """Roads for all the uncertain rows, with as many draws as each needs."""
+) -> tuple[Candidate, ...]:
+    """Candidates for all the uncertain rows, with as many draws as each needs."""
     C = pilot.variance.shape[1]
-    crowded = inputs.num_uncertain() > 1
-    runs = 1 + sum(float((rows & crowded).float().mean()) for rows in inputs.active.values())
+    several = inputs.num_uncertain() > 1
+    runs = 1 + sum(float((rows & several).float().mean()) for rows in inputs.active.values())
 
-    def drawn(name: str, error: float, before: float, call: str, passes: str) -> Road:
+    def drawn(name: str, error: float, before: float, call: str, passes: str) -> Candidate:
         n = max(FEWEST, math.ceil((error / tolerance) ** 2))
         seconds = before + runs * n * forward
         reached = error / n**0.5
-        return Road(name, call.format(n), passes.format(n, f"{runs:.2g}"), seconds, reached)
+        return Candidate(name, call.format(n), passes.format(n, f"{runs:.2g}"), seconds, reached)
 
     exact = forward + C * backward
     gradients = f"1 forward and {C} backward passes"
     draws = "{} draws of {} forward passes"
     control = 'sampling(..., num_samples={}, control="taylor")'
     return (
-        Road("taylor", "taylor(...)", gradients, exact, pilot.taylor),
+        Candidate("taylor", "taylor(...)", gradients, exact, pilot.taylor),
         drawn("sampling", pilot.plain, 0.0, "sampling(..., num_samples={})", draws),
         drawn("controlled", pilot.controlled, exact, control, f"{gradients}, {draws}"),
     )
 
 
-def _sigma_points(inputs: Inputs, forward: float) -> Road:
-    """The unscented road, not tried yet."""
+def _sigma_points(inputs: Inputs, forward: float) -> Candidate:
+    """Sigma points, not tried yet."""
     D = sum(c.columns for c in inputs.covariances.values())
     passes = 2 * D * (2 if (inputs.num_uncertain() > 1).any() else 1)
     seconds = passes * forward
-    return Road("unscented", "unscented(...)", f"{passes} forward passes", seconds, math.nan)
+    return Candidate("unscented", "unscented(...)", f"{passes} forward passes", seconds, math.nan)
 
 
 def _times(inputs: Inputs) -> tuple[float, float]:

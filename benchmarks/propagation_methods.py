@@ -1,4 +1,4 @@
-"""All roads on one network: accuracy against cost, at three latent scales, as a picture."""
+"""All methods on one network: accuracy against cost, at three latent scales, as a picture."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from benchmarks.propagation_accuracy import REFERENCE, rmse
-from sure_pyro.propagation import Moments, moment_matching, sampling, taylor, unscented
+from sure_pyro.propagation import Moments, sampling, taylor
+from sure_pyro.propagation.more import moment_matching, second_order, unscented
 
 SCALES = (0.1, 0.3, 1.0)
 DRAWS = (16, 64, 256, 1024, 4096)
@@ -38,20 +39,20 @@ def network() -> nn.Sequential:
 
 
 def accuracy_against_cost(repetitions: int = 5) -> list[dict[str, object]]:
-    """Measure error and time of every road; lines of scale, road, draws, seconds, error."""
+    """Measure error and time of every method; lines of scale, method, draws, seconds, error."""
     net = network()
     mean = torch.randn(64, 48, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     lines = []
     for sd in SCALES:
         variance = torch.full_like(mean, sd**2)
         truth = sampling(net, mean, variance, num_samples=REFERENCE, seed=10**6).variance
-        for road, draws, call in _roads(net, mean, variance):
+        for method, draws, call in _methods(net, mean, variance):
             results, seconds = zip(*(_timed(call, s) for s in range(repetitions)), strict=True)
             error = rmse([y.variance for y in results], truth)
             lines.append(
                 {
                     "latent_sd": sd,
-                    "road": road,
+                    "method": method,
                     "draws": draws,
                     "seconds": statistics.median(seconds),
                     "relative_error": error,
@@ -60,30 +61,30 @@ def accuracy_against_cost(repetitions: int = 5) -> list[dict[str, object]]:
     return lines
 
 
-def _roads(
+def _methods(
     net: nn.Sequential, mean: torch.Tensor, variance: torch.Tensor
 ) -> list[tuple[str, int | None, Callable[[int], Moments]]]:
     args = (net, mean, variance)
     fixed: list[tuple[str, int | None, Callable[[int], Moments]]] = [
         ("Taylor, first order", None, lambda seed: taylor(*args)),
-        ("Taylor, second order", None, lambda seed: taylor(*args, order=2)),
+        ("Taylor, second order", None, lambda seed: second_order(*args)),
         (
             "Taylor, second order, 8 probes",
             None,
-            lambda seed: taylor(*args, order=2, probes=8, seed=seed),
+            lambda seed: second_order(*args, probes=8, seed=seed),
         ),
         ("unscented", None, lambda seed: unscented(*args)),
         ("moment matching", None, lambda seed: moment_matching(*args)),
     ]
     for n in DRAWS:
-        for road, options in (
+        for method, options in (
             ("sampling, plain", {}),
             ("sampling, Sobol", {"draws": "sobol"}),
             ("sampling, Taylor-controlled", {"control": "taylor"}),
         ):
             fixed.append(
                 (
-                    road,
+                    method,
                     n,
                     lambda seed, n=n, o=options: sampling(*args, num_samples=n, seed=seed, **o),
                 )
@@ -105,11 +106,11 @@ def picture(lines: list[dict[str, object]], path: Path) -> None:
 
     figure, axes = plt.subplots(1, len(SCALES), figsize=(12, 4.8), sharey=True, sharex=True)
     for ax, sd in zip(axes, SCALES, strict=True):
-        for road, (color, marker, line) in STYLES.items():
-            points = [p for p in lines if p["latent_sd"] == sd and p["road"] == road]
+        for method, (color, marker, line) in STYLES.items():
+            points = [p for p in lines if p["latent_sd"] == sd and p["method"] == method]
             x, y = [p["seconds"] for p in points], [p["relative_error"] for p in points]
             style = {"color": color, "marker": marker, "linestyle": line or "none"}
-            ax.plot(x, y, **style, label=road, markersize=9 if not line else 6)
+            ax.plot(x, y, **style, label=method, markersize=9 if not line else 6)
         ax.axhline(0.05, color="0.6", linewidth=0.8, zorder=0)
         ax.axhspan(1e-3, (2 / REFERENCE) ** 0.5, color="0.85", zorder=0)
         ax.set(xscale="log", yscale="log", title=f"latent sd {sd:g}", xlabel="seconds, 64 rows")
@@ -120,7 +121,7 @@ def picture(lines: list[dict[str, object]], path: Path) -> None:
     axes[0].annotate("error of the reference itself ", (1, 1.1e-3), **edge)
     axes[0].set_ylim(bottom=1e-3)
     for p in lines:
-        if p["latent_sd"] == SCALES[0] and p["road"] == "sampling, plain":
+        if p["latent_sd"] == SCALES[0] and p["method"] == "sampling, plain":
             place = (p["seconds"], p["relative_error"])
             axes[0].annotate(f"{p['draws']}", place, (2, 6), textcoords="offset points", fontsize=8)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="lower center", ncol=4, frameon=False)

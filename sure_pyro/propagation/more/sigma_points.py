@@ -1,4 +1,4 @@
-r"""Sigma points: a third road, between the other two, that needs neither gradients nor chance.
+r"""Sigma points: between Taylor and sampling, with neither gradients nor chance.
 
 A Gaussian z = mu + L e of D entries is replaced by 2 D + 1 points with the same mean and
 covariance [Julier1997]_,
@@ -11,7 +11,7 @@ the spherical cubature rule of third degree [Arasaratnam2009]_: the mean is exac
 up to degree three, the variance for affine functions. The points lie sqrt(D) standard deviations
 away, so a strongly nonlinear function of many entries is looked at where few draws ever go.
 
-Each source alone has its own points, as it has its own draws in `sampling`. Cost: 2 D forward
+Each single source has its own points, as it has its own draws in `sampling`. Cost: 2 D forward
 passes for the total, and as many again for the sources; no backward pass.
 
 References
@@ -27,6 +27,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from sure_pyro.equations import total_variance
 from sure_pyro.propagation.independence import check_rows_independent
 from sure_pyro.propagation.inputs import Function, Inputs, Mean, Variance, check_finite
 from sure_pyro.propagation.moments import INTERACTION, Moments
@@ -50,7 +51,7 @@ def unscented(
     Parameters
     ----------
     fn, mean, variance, head
-        As in `taylor`; `fn` need not be differentiable.
+        As in `sure_pyro.propagation.taylor`; `fn` need not be differentiable.
     kappa : float
         Extra weight of the centre; 0 is the cubature rule. A negative one can make negative
         variances and is refused.
@@ -62,7 +63,7 @@ def unscented(
     Returns
     -------
     Moments
-        Each source alone, and the ``"interaction"`` where there are several.
+        Each single source, and the ``"interaction"`` where there are several.
 
     Raises
     ------
@@ -101,7 +102,7 @@ def _block(inputs: Inputs, kappa: float, head: str, max_rows: int) -> Moments:
     mean, total, noise = _transform(inputs, names, kappa, max_rows)
     if len(names) > 1:
         sources = {name: _transform(inputs, [name], kappa, max_rows)[1] for name in names}
-        sources[INTERACTION] = total - torch.stack(list(sources.values())).sum(0)
+        sources[INTERACTION] = total - total_variance(sources.values())
     else:
         sources = dict.fromkeys(names, total)
     return Moments(mean, sources, method="unscented").with_source(head, noise)

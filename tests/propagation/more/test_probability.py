@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from sure_pyro.propagation import Moments, sampling, taylor, to_probability
+from sure_pyro.propagation import Moments, sampling, taylor
+from sure_pyro.propagation.more import to_probability
 
 
 def randn(*shape, seed=0):

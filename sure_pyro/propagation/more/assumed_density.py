@@ -1,4 +1,4 @@
-r"""Moment matching: a fourth road, layer by layer, for plain stacks of layers.
+r"""Moment matching: assumed densities, layer by layer, for plain stacks of layers.
 
 Every layer's output is taken as Gaussian again, with the mean and covariance that the layer
 would give a Gaussian input (assumed density filtering):
@@ -30,10 +30,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sure_pyro.equations import total_variance
 from sure_pyro.propagation.inputs import Inputs, Mean, Variance
 from sure_pyro.propagation.moments import Moments
+from sure_pyro.propagation.more.quadrature import gaussian_moments
 from sure_pyro.propagation.prepare import prepare
-from sure_pyro.propagation.quadrature import gaussian_moments
 
 Sources: TypeAlias = dict[str, Tensor]  # covariance (B, D, D) by source
 Activation: TypeAlias = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
@@ -48,8 +49,8 @@ def moment_matching(module: nn.Sequential, mean: Mean, variance: Variance) -> Mo
         Of ``Linear``, ``ReLU``, ``GELU``, ``Flatten``, ``Identity``, ``Dropout`` (taken as in
         eval mode) and stacks of these.
     mean, variance
-        As in `taylor`. Several latents are flattened and concatenated in the order of `mean`,
-        which is what the module must expect.
+        As in `sure_pyro.propagation.taylor`. Several latents are flattened and concatenated in
+        the order of `mean`, which is what the module must expect.
 
     Returns
     -------
@@ -109,7 +110,7 @@ def _through(module: nn.Module, m: Tensor, sources: Sources) -> tuple[Tensor, So
 
 def _activate(f: Activation, m: Tensor, sources: Sources) -> tuple[Tensor, Sources]:
     """Match an activation: the matched variance on the diagonal, gains beside it."""
-    v = torch.stack([S.diagonal(dim1=-2, dim2=-1) for S in sources.values()]).sum(0)
+    v = total_variance(S.diagonal(dim1=-2, dim2=-1) for S in sources.values())
     mean, variance, gain = f(m, v)
     share = (variance - gain.square() * v) / v.clamp_min(torch.finfo(v.dtype).tiny)
     # What the gains leave of the variance goes to the sources as they made the input's.
