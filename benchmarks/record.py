@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import sure_pyro as sp
+from sure_pyro.files import folder_replacing
 from sure_pyro.propagation import (
     FullCovariance,
     LaplaceNoise,
@@ -198,17 +199,15 @@ def record(folder: Path) -> None:
         model("synthetic", regression, {"objective": "elbo+spearman"}),
         comparison({"digits": digits, "synthetic": regression}),
     ]
-    unfinished = folder.with_name(f"{folder.name}.unfinished")
-    unfinished.mkdir(parents=True)
     tensors = {name: t.contiguous() for part, _ in found for name, t in part.items()}
-    save_file(tensors, unfinished / "tensors.safetensors")
     tables = {
         name: json.loads(table.to_json(orient="split", double_precision=15))
         for _, part in found
         for name, table in part.items()
     }
-    (unfinished / "tables.json").write_text(json.dumps(tables, indent=1))
-    unfinished.rename(folder)
+    with folder_replacing(folder) as unfinished:
+        save_file(tensors, unfinished / "tensors.safetensors")
+        (unfinished / "tables.json").write_text(json.dumps(tables, indent=1))
     print(f"{len(tensors)} tensors and {len(tables)} tables in {folder}.")
 
 
