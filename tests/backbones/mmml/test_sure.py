@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import sure_pyro as sp
+from sure_pyro.backbones.mmml import MMML
 from tests.backbones.mmml.conftest import make, make_batch
 
 
@@ -32,3 +33,22 @@ def test_fit_and_predict_on_rows_with_gaps(variant):
     assert (prediction.variance["audio"][~missing] == 0).all()
     ratio = prediction.cross_check().to_dataframe()["ratio"]
     assert ratio.between(0.2, 5).all()  # 200 draws, and a fusion that is far from linear
+
+
+def test_fields_with_a_mask_are_fitted_saved_and_loaded(tmp_path):
+    backbone = make("cross_modal_v2")
+    batch = make_batch(backbone, B=12)
+    keys = {"text": "input_ids", "audio": "input_values"}
+    fields = {
+        name: {keys[name]: x, "attention_mask": batch.padding[name].long()}
+        for name, x in batch.features.items()
+    }
+    rows = sp.Batch(fields, target=torch.linspace(-3, 3, 12))
+    gappy = sp.missing.mcar(rows, rate=0.3, seed=0)
+    model = sp.SURE(backbone)
+    sp.fit(model, gappy, gappy, epochs=1, seed=0, progress_bar=False)
+    model.save(tmp_path)
+    again = sp.SURE.load(tmp_path, backbone=MMML(**backbone.config))
+    before, after = (m.predict(gappy, propagate="taylor") for m in (model, again))
+    assert torch.equal(before.mean, after.mean)
+    assert torch.equal(before.total, after.total)
