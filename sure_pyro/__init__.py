@@ -43,8 +43,8 @@ from sure_pyro.data import (
     save_npz,
     synthetic,
 )
-from sure_pyro.diagnostics import diagnose, to_arviz
 from sure_pyro.data.store import LatentStore
+from sure_pyro.diagnostics import diagnose, to_arviz
 from sure_pyro.models import SURE, Prediction, encode_store
 from sure_pyro.objectives import CorrelationELBO
 from sure_pyro.training import TrainingDiverged, fit

@@ -119,8 +119,8 @@ def forms_of(taps: Mapping[str, Tap], two: dict, three: dict) -> dict[str, Rows]
             raise ValueError(
                 f"The submodule {tap.module!r} of modality {name!r} is called {calls} times in "
                 f"one pass of the network, so its call {tap.place[1]} gives no latent. Name a "
-                "submodule that is called (not one whose weights or methods are "
-                "used without a call)."
+                "submodule that is called (not one inside a scripted module, or one whose weights "
+                "or methods are used without a call)."
             )
         rows = Rows.compared(two[tap.place], three[tap.place])
         at = tap.keys(two[tap.place])

@@ -63,6 +63,23 @@ def plain_path(path: str) -> str:
     return ".".join(part for part in path.split(".") if part != COMPILED)
 
 
+class Opaque(nn.Module):
+    """A module around one whose class can not be changed.
+
+    Parameters
+    ----------
+    inner : nn.Module
+    """
+
+    def __init__(self, inner: nn.Module):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, *args, **kwargs):
+        """Call what is inside."""
+        return self.inner(*args, **kwargs)
+
+
 class _Copy:
     def __init__(self, root, frozen, tensors, class_of):
         self.frozen = frozen
@@ -86,8 +103,10 @@ class _Copy:
         """Copy of a module under one of its names."""
         while COMPILED in module._modules:
             module = cast(nn.Module, module._modules[COMPILED])
-        if isinstance(module, torch.jit.ScriptModule):
-            return module  # opaque: it can be called, not opened
+        if isinstance(module, torch.jit.ScriptModule):  # it can be called, not opened
+            if path not in self.own:
+                return module
+            module = Opaque(module)
         known = self.copies.get(id(module))
         if known is not None and path not in self.own:
             return known

@@ -1,6 +1,7 @@
 """Networks as people have them, in small: each is cut at ``a`` (of the image) and ``b`` (text)."""
 
 import functools
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -108,6 +109,14 @@ class Compiled(Plain):
         super().__init__()
         self.a = torch.compile(self.a, backend="eager")
         self.fusion.compile(backend="eager")
+
+
+class Scripted(Plain):
+    def __init__(self):
+        super().__init__()
+        with warnings.catch_warnings():  # newer torch releases deprecate it
+            warnings.simplefilter("ignore")
+            self.a = torch.jit.script(nn.Sequential(self.a, nn.ReLU()))
 
 
 class TwoNames(Plain):

@@ -22,6 +22,11 @@ CUTS = {
     "adapters": (n.Adapted, n.LATENTS),
     "inside an adapter": (n.Adapted, {"image": "a", "text": "b"}),
     "compiled": (n.Compiled, n.LATENTS),
+    "scripted": (n.Scripted, n.LATENTS),
+    "data parallel": (
+        lambda: nn.DataParallel(n.Plain()),
+        {"image": "module.a", "text": "module.b"},
+    ),
     "two names": (n.TwoNames, n.LATENTS),
     "called twice": (n.CalledTwice, n.LATENTS),
     "plain containers": (n.Hidden, n.LATENTS),
