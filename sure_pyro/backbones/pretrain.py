@@ -9,6 +9,7 @@ from sure_pyro.backbones.small import SmallBackbone
 from sure_pyro.data import Batch
 from sure_pyro.data.classes import aligned_with
 from sure_pyro.data.task import target_of
+from sure_pyro.precision import moving_weights
 
 
 def pretrain(
@@ -49,7 +50,7 @@ def pretrain(
     """
     validation = aligned_with(train, validation)
     train, validation = _complete(train, "train"), _complete(validation, "validation")
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), moving_weights():
         torch.manual_seed(seed)
         optimizer = torch.optim.AdamW(backbone.parameters(), lr=lr, weight_decay=weight_decay)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)

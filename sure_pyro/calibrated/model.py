@@ -14,6 +14,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from sure_pyro.backbones import Backbone
+from sure_pyro.calibrated.arrays import as_array
 from sure_pyro.calibrated.held_out import stream
 from sure_pyro.calibrated.hidden import hidden_latents
 from sure_pyro.calibrated.maps import (
@@ -306,7 +307,7 @@ def before_outputs(
 def target_array(batch: Batch, task: str) -> np.ndarray:
     """Targets as the output maps take them: classes (B,), labels or values (B, C)."""
     assert batch.target is not None
-    y = batch.target.cpu().numpy()
+    y = as_array(batch.target)
     return y.reshape(len(y), -1).astype(np.float64) if task == "regression" else y
 
 

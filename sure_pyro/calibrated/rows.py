@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Shaped
 from torch import Tensor
 
+from sure_pyro.calibrated.arrays import as_array
 from sure_pyro.calibration import mask_pattern
 from sure_pyro.data import Batch
 from sure_pyro.data.classes import aligned
@@ -55,7 +56,7 @@ def target_in(prediction: Prediction, batch: Batch) -> np.ndarray:
     """Targets of the batch that was predicted; raises as `rows_of` does."""
     target = rows_of(prediction, batch).target
     assert target is not None
-    return target.cpu().numpy()
+    return as_array(target)
 
 
 def pattern_in(

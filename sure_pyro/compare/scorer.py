@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Num
 
-from sure_pyro.calibrated.arrays import as_float64
+from sure_pyro.calibrated.arrays import as_array, as_float64
 from sure_pyro.calibration import (
     bernoulli_nll,
     categorical_nll,
@@ -51,7 +51,7 @@ class Scorer:
         """Build it for the rows of a batch with targets."""
         assert batch.target is not None
         assert batch.task is not None
-        target = batch.target.cpu().numpy()
+        target = as_array(batch.target)
         if batch.task == "classification":
             return cls(batch.task, target, np.ones(1))
         target = target.reshape(len(target), -1).astype(np.float64)

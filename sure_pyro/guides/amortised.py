@@ -17,6 +17,7 @@ from sure_pyro.models.reconstructor import (
     fully_connected,
     only_visible,
 )
+from sure_pyro.precision import at_least_single
 
 
 class AmortisedGuide(LocalPyroModule):
@@ -88,7 +89,7 @@ class AmortisedGuide(LocalPyroModule):
         target = self.encode(latents.target)  # (B, T)
         seen = [only_visible(z, visible[n]).flatten(1) for n, z in latents.values.items()]
         masks = [visible[n].to(target) for n in latents.values]
-        output = self.network(torch.cat([*seen, *masks, target], -1))
+        output = at_least_single(self.network(torch.cat([*seen, *masks, target], -1)))
         pieces = output.split([2 * L * D for L, D in self.shapes.values()], -1)
         found = {}
         for (name, (L, D)), piece in zip(self.shapes.items(), pieces, strict=True):

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from sure_pyro.models.reconstructor import LOG_SCALE_RANGE, SCALE_FLOOR, LocScale
+from sure_pyro.precision import at_least_single
 
 EVIDENCE_FLOOR = 1e-2
 """Smallest nu and alpha - 1: without it a variance would not exist."""
@@ -138,7 +139,7 @@ class EvidentialLocScale(LocScale):
 
 def evidential_loc_scale(output: Float[Tensor, "*batch four_D"]) -> EvidentialLocScale:
     """Split a network's output in four quarters: gamma, and what gives beta, nu and alpha."""
-    loc, log_root_beta, raw_nu, raw_alpha = output.chunk(4, -1)
+    loc, log_root_beta, raw_nu, raw_alpha = at_least_single(output).chunk(4, -1)
     beta = (SCALE_FLOOR + log_root_beta.clamp(*LOG_SCALE_RANGE).exp()).square()
     nu = EVIDENCE_FLOOR + F.softplus(raw_nu)
     alpha = 1 + EVIDENCE_FLOOR + F.softplus(raw_alpha)

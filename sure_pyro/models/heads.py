@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from sure_pyro.data.standardize import masked_moments
+from sure_pyro.precision import at_least_single
 
 VARIANCE_FLOOR = 1e-4
 """Smallest variance of a head, on the scale of standardised targets or logits."""
@@ -52,7 +53,8 @@ class Head(nn.Module, ABC):
 
     def forward(self, h: Float[Tensor, "*batch H"]) -> Output:
         """Mean and own variance s2_head of each output, equation 4."""
-        return Output(self.mean(h), VARIANCE_FLOOR + F.softplus(self.raw_variance(h)))
+        mean, raw = at_least_single(self.mean(h)), at_least_single(self.raw_variance(h))
+        return Output(mean, VARIANCE_FLOOR + F.softplus(raw))
 
     @torch.no_grad()
     def start_from(self, readout: nn.Linear | None, target: Tensor) -> None:

@@ -27,7 +27,7 @@ from sure_pyro.models.moments import moments_of
 Masks = dict[str, Tensor]
 
 
-@dataclass(frozen=True)
+@dataclass  # not frozen: the precisions of Fabric rebuild what they cast, field by field
 class Latents:
     """Standardised latents of a batch, with what is recorded of them.
 

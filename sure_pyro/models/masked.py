@@ -99,9 +99,10 @@ class TokenPool(nn.Module):
     def forward(self, z: Float[Tensor, "B L D"], visible: Bool[Tensor, "B L"]) -> Tensor:
         """Embedding of each row's visible tokens, ``(B, W)``."""
         tokens = F.gelu(self.embed(z) + self.position)  # (B, L, W)
-        # A large negative number rather than -inf: a row without a visible token stays finite,
-        # and its result is replaced by the "absent" vector.
-        scores = self.query(tokens).masked_fill(~visible.unsqueeze(-1), -1e9)  # (B, L, K)
+        scores = self.query(tokens)  # (B, L, K)
+        # The lowest number rather than -inf: a row without a visible token stays finite, and its
+        # result is replaced by the "absent" vector.
+        scores = scores.masked_fill(~visible.unsqueeze(-1), torch.finfo(scores.dtype).min)
         pooled = scores.softmax(1).transpose(1, 2) @ tokens  # (B, K, W)
         return self.out(pooled.flatten(1))
 

@@ -16,6 +16,8 @@ from pyro.nn import PyroModule
 from pyro.poutine.runtime import am_i_wrapped
 from torch import Tensor, nn
 
+from sure_pyro.precision import at_least_single
+
 SCALE_FLOOR = 1e-3
 """Smallest scale of a reconstruction, in standard deviations of the latent."""
 
@@ -96,7 +98,7 @@ def loc_scale(output: Float[Tensor, "*batch two_D"]) -> LocScale:
 
     Errors have a heavy upper tail, which an exponential follows and a softplus flattens.
     """
-    loc, log_scale = output.chunk(2, -1)
+    loc, log_scale = at_least_single(output).chunk(2, -1)
     return LocScale(loc, SCALE_FLOOR + log_scale.clamp(*LOG_SCALE_RANGE).exp())
 
 

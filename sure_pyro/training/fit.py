@@ -17,6 +17,7 @@ from sure_pyro.models.latents import check_odds, hide
 from sure_pyro.models.stored import StoredLatents
 from sure_pyro.objectives import CorrelationELBO, preset
 from sure_pyro.objectives.presets import DEFAULT_WEIGHT, FAITHFUL, Handler, Unchanged
+from sure_pyro.precision import moving_weights
 from sure_pyro.training.history import History
 from sure_pyro.training.loop import Settings, run_phase
 from sure_pyro.training.origin import origin_of
@@ -121,6 +122,8 @@ def fit(
     fabric : Fabric, optional
         For other devices, precisions or several processes, launched; each process then takes its
         share of every mini-batch. The default is one process on the device that the data is on.
+        Its mixed precisions, and an autocast around the call, compute in half precision; weights,
+        scales and the objective stay in single precision.
 
     Returns
     -------
@@ -150,10 +153,10 @@ def fit(
         train, validation = train.split((0.8, 0.2), seed=seed)
     train, validation = _numbered_alike(model, train, _sample(validation, seed), phases, guide)
     check_odds(hiding or {}, train.modalities)
-    fabric = fabric or Fabric(accelerator=train.available.device.type, devices=1)
+    fabric = _checked(fabric or Fabric(accelerator=train.available.device.type, devices=1))
     changes = _given(epochs=epochs, batch_size=batch_size, lr=lr, hiding=hiding)
     faithful = isinstance(objective, str) and objective.startswith(FAITHFUL)
-    with _own_randomness(seed):
+    with _own_randomness(seed), moving_weights():
         latents = model.encode_training(train, separate_scale=faithful)
         model.weights = None  # a posterior of other weights than those to come
         phases = _in_halves(phases) if faithful else phases
@@ -196,6 +199,18 @@ def _check_phases(phases: tuple[str, ...], guide: WeightGuide | None, model: SUR
         raise ValueError(f"`phases` must name phases of {list(PHASES)}; got {tuple(phases)}.")
     if not phases and not model.initialized:
         raise ValueError("`phases=()` fits the guide alone, on a fitted model; this one is not.")
+
+
+def _checked(fabric: Fabric) -> Fabric:
+    """Refuse a precision that converts the trained parts: the rest of the model would not fit."""
+    precision = fabric.strategy.precision.precision
+    if precision.endswith("-true") and precision != "32-true":
+        raise ValueError(
+            f"`fabric` has the precision {precision!r}, which converts what is trained and leaves "
+            "the model as it is. Take 'bf16-mixed' or '16-mixed'; for double precision leave it "
+            "out, and hand over `data.to(torch.float64)` and `backbone.double()`."
+        )
+    return fabric
 
 
 def _given(**changes) -> dict:

@@ -55,7 +55,7 @@ class Stack(nn.Module):
         return torch.vmap(run, randomness="different")(self.weights(), self.fixed)
 
 
-@dataclass(frozen=True)
+@dataclass
 class WeightedLatents(Latents):
     """Latents whose rows count differently for each member.
 
