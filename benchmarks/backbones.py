@@ -44,7 +44,31 @@ def mmml() -> Iterator[Case]:
         yield f"mmml {variant}", backbone, Batch(features)
 
 
-SYSTEMS: dict[str, Callable[[], Iterator[Case]]] = {"mmml": mmml}
+def mmbt() -> Iterator[Case]:
+    """MMBT on one or three image tokens and texts of 64 or 507 word pieces."""
+    from sure_pyro.backbones.mmbt import MMBT
+
+    for N, L, tap in ((1, 64, "embed"), (3, 64, "embed"), (3, 507, "embed"), (3, 64, "proj")):
+        features = {
+            "text": torch.randint(1000, 30_000, (2, L)),
+            "image": torch.randn(2, 3, 224, 224),
+        }
+        yield f"mmbt N = {N}, L = {L}, {tap}", MMBT(23, N, tap=tap), Batch(features)
+
+
+def hamlet() -> Iterator[Case]:
+    """HAMLET on clips of MMAct: 32 frames, and 50 windows of each of four sensors."""
+    from sure_pyro.backbones.hamlet import HAMLET
+
+    sensors = ("acc_phone", "acc_watch", "gyro", "orientation")
+    features = {name: torch.randn(1, 50, 5, 3) for name in sensors}
+    clip = Batch({"rgb": torch.randn(1, 32, 3, 224, 224), **features})
+    for width, merge in ((128, "concatenation"), (128, "sum"), (256, "concatenation")):
+        backbone = HAMLET.for_data(clip, 35, width=width, merge=merge)
+        yield f"hamlet E = {width}, {merge}", backbone, clip
+
+
+SYSTEMS: dict[str, Callable[[], Iterator[Case]]] = {"mmml": mmml, "mmbt": mmbt, "hamlet": hamlet}
 """A generator of cases per system; one more line per system."""
 
 
