@@ -3,6 +3,7 @@
 import sure_pyro as sp
 from sure_pyro.backbones.hamlet import HAMLET
 from sure_pyro.data.formats import read_mmact
+from sure_pyro.models import encode_store
 from tests.data.formats.small import mmact
 
 
@@ -14,8 +15,9 @@ def test_from_clips_to_actions(tmp_path):
     num_classes = len(takes.class_names)
     sizes = {"width": 8, "blocks": [1, 1, 1, 1], "resnet_width": 2}
     backbone = HAMLET.for_data(clips, num_classes, **sizes)
+    store = encode_store(backbone, takes, tmp_path / "latents", progress_bar=False)
     model = sp.SURE(backbone, reconstructor_options={"width": 8})
-    sp.fit(model, clips, clips, epochs=1, seed=0, progress_bar=False)
+    sp.fit(model, store, store, epochs=1, seed=0, progress_bar=False)
     prediction = model.predict(clips, propagate="both", num_samples=50)
     assert prediction.probabilities["taylor"].shape == (len(clips), num_classes)
     for i, name in enumerate(clips.modalities):

@@ -9,6 +9,7 @@ from transformers import BertTokenizer
 import sure_pyro as sp
 from sure_pyro.backbones.mmbt import MMBT
 from sure_pyro.data.formats import read_mm_imdb
+from sure_pyro.models import encode_store
 from tests.data.formats.small import mm_imdb
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -30,14 +31,17 @@ def backbone(**options):
 def test_from_films_to_genres(tmp_path):
     films = read_mm_imdb(mm_imdb(tmp_path))
     tokenizer = word_pieces(add_special_tokens=False, return_token_type_ids=False)
-    train, test = (
-        films.to_batch(films.select(films.splits[part]), tokenizer) for part in ("train", "test")
+    network = backbone()
+    store = encode_store(
+        network, films, tmp_path / "latents", tokenizer=tokenizer, progress_bar=False
     )
-    model = sp.SURE(backbone(), reconstructor_options={"width": 8})
-    sp.fit(model, train, train, epochs=1, seed=0, progress_bar=False)
+    train, validation = (store.select(store.splits[part]) for part in ("train", "validation"))
+    model = sp.SURE(network, reconstructor_options={"width": 8})
+    sp.fit(model, train, validation, epochs=1, seed=0, progress_bar=False)
     assert (
         model.class_names == films.class_names == ("Romance", "Drama", "Crime", "Comedy", "Sci-Fi")
     )
+    test = films.to_batch(films.select(films.splits["test"]), tokenizer)
     prediction = model.predict(test, propagate="both", num_samples=50)
     assert prediction.mean.shape == (2, 5)
     brought = prediction.variance["image"]
