@@ -7,7 +7,7 @@ Both standardise their features by the training rows, and are pretrained on comp
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -44,7 +44,7 @@ class SmallBackbone(Backbone):
     target_mean: Tensor
     target_scale: Tensor
 
-    def __init__(self, shapes: Mapping[str, tuple[int, ...]], num_outputs: int, width: int):
+    def __init__(self, shapes: Mapping[str, Sequence[int]], num_outputs: int, width: int):
         super().__init__(shapes)
         self.shapes = {name: tuple(shape) for name, shape in shapes.items()}
         self.standardizer = Standardizer(self.shapes)

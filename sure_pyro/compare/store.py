@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from sure_pyro.backbones import Backbone
+from sure_pyro.backbones.named import named_config
 from sure_pyro.data import Batch
 from sure_pyro.files import folder_replacing, write_text
 from sure_pyro.identity import Settings, digest
 from sure_pyro.models import SURE
-from sure_pyro.models.saving import SMALL_BACKBONES
 
 FORMAT = 1
 """Raised when a metric or the meaning of a setting changes: older cells are then fitted again."""
@@ -69,6 +69,6 @@ class Store:
 
     def write_backbone(self, settings: Settings, backbone: Backbone, train: Batch) -> None:
         """Keep a small backbone, in a model that is not fitted; others are made anew."""
-        if type(backbone) in SMALL_BACKBONES.values():
+        if named_config(backbone) is not None:
             with folder_replacing(self.root / "backbones" / digest(settings)) as temporary:
                 SURE(backbone).initialize(train).save(temporary)

@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from sure_pyro.backbones import Backbone, MLPBackbone, TransformerBackbone
+from sure_pyro.backbones import Backbone
+from sure_pyro.backbones.named import build_named, named_config
 from sure_pyro.backbones.stand_in import from_tensors, to_tensors
 from sure_pyro.files import replacing, write_text
 from sure_pyro.models.latents import LatentSpace
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from sure_pyro.models.sure import SURE
 
 FORMAT = 1
-SMALL_BACKBONES = {cls.__name__: cls for cls in (MLPBackbone, TransformerBackbone)}
 PARTS = ("space", "reconstructor", "head")
 STAND_IN = "stand_in."
 POSTERIOR = "posterior."  # what names of the tensors of a posterior of the weights start with
@@ -40,7 +40,7 @@ def load(model_class: type["SURE"], path: str | Path, backbone: Backbone | None)
     if config["format"] != FORMAT:
         raise ValueError(f"{path} has format {config['format']}; this version reads {FORMAT}.")
     tensors = load_file(path / "weights.safetensors")
-    model = model_class(backbone or _small_backbone(config, path), **config["settings"])
+    model = model_class(backbone or _named_backbone(config, path), **config["settings"])
     shapes = {name: (L, D) for name, (L, D) in config["shapes"].items()}
     features = {name: _tuples(shape) for name, shape in config["feature_shapes"].items()}
     dtypes = {name: getattr(torch, dtype) for name, dtype in config["dtypes"].items()}
@@ -94,13 +94,11 @@ def _load_part(module: nn.Module, tensors: dict[str, Tensor], prefix: str, *, as
 
 
 def _config(model: "SURE") -> dict:
-    small = (
-        type(model.backbone).__name__ if type(model.backbone) in SMALL_BACKBONES.values() else None
-    )
+    named = named_config(model.backbone) or (None, None)
     return {
         "format": FORMAT,
-        "backbone": small,
-        "backbone_config": model.backbone.config if small else None,
+        "backbone": named[0],
+        "backbone_config": named[1],
         "settings": model.settings,
         "shapes": model.space.shapes,
         "sequences": sorted(model.space.sequences),
@@ -114,12 +112,10 @@ def _config(model: "SURE") -> dict:
     }
 
 
-def _small_backbone(config: dict, path: Path) -> Backbone:
+def _named_backbone(config: dict, path: Path) -> Backbone:
     if config["backbone"] is None:
         raise ValueError(
             f"The model in {path} stands on a backbone of your own: build it, and pass it as "
             "`SURE.load(path, backbone=...)`. Its weights are in the file."
         )
-    options = dict(config["backbone_config"])
-    shapes = {name: tuple(shape) for name, shape in options.pop("shapes").items()}
-    return SMALL_BACKBONES[config["backbone"]](shapes, **options)
+    return build_named(config["backbone"], config["backbone_config"])
