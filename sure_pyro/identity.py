@@ -96,8 +96,12 @@ def _enclosed(cell: Any) -> Any:
 
 
 def of_tensor(x: torch.Tensor) -> str:
-    """Digest of a tensor of any dtype, on any device."""
-    x = x.detach().cpu().contiguous()
+    """Digest of a tensor of any dtype and layout; of one without numbers ("meta"), its shape."""
+    if x.is_meta:
+        return _of_bytes(f"meta {x.dtype}", tuple(x.shape), np.zeros(0, np.uint8))
+    x = x.detach()
+    x = x.dequantize() if x.is_quantized else x
+    x = (x if x.layout == torch.strided else x.to_dense()).cpu().contiguous()
     plain = x.reshape(-1).view(torch.uint8).numpy()  # NumPy knows no bfloat16
     return _of_bytes(str(x.dtype).removeprefix("torch."), tuple(x.shape), plain)
 

@@ -93,3 +93,23 @@ def test_one_entry_makes_another_digest(entry, dtype):
 def test_a_tensor_and_its_array_are_the_same():
     x = torch.arange(6.0).reshape(2, 3)
     assert of_tensor(x) == of_array(x.numpy())
+
+
+def test_tensors_of_every_kind_have_one():
+    x = torch.tensor([[0.0, 1.0], [2.0, 0.0]])
+    kinds = [
+        x,
+        x.to(torch.complex64),
+        x.bfloat16(),
+        x.to("meta"),
+        x.new_zeros(3, 2).to("meta"),
+        torch.tensor(1.0),
+    ]
+    assert len({of_tensor(k) for k in kinds}) == len(kinds)
+    assert of_tensor(x.to_sparse()) == of_tensor(x)
+
+
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
+def test_a_quantised_tensor_has_the_digest_of_its_numbers():
+    x = torch.quantize_per_tensor(torch.tensor([0.0, 1.0, 2.0]), 0.5, 0, torch.qint8)
+    assert of_tensor(x) == of_tensor(torch.tensor([0.0, 1.0, 2.0]))

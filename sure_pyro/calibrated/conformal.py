@@ -21,6 +21,7 @@ from sure_pyro.calibrated.held_out import families, held_out, stream
 from sure_pyro.calibrated.model import CalibratedPrediction
 from sure_pyro.calibrated.road import (
     check_kind,
+    check_regression,
     check_road,
     check_took,
     followed_by,
@@ -76,8 +77,10 @@ class Conformal(Stored):
         Raises
         ------
         ValueError
-            If the prediction did not take the road of the fit, or one is calibrated and one not.
+            If the prediction did not take the road of the fit, one is calibrated and one not, or it
+            is of another task.
         """
+        check_regression(prediction, isinstance(self.fitted, ConformalIntervals))
         check_took(prediction, self.road)
         check_kind(prediction, self.calibrated)
         fitted: Any = self.fitted  # sets and intervals take what their own road says

@@ -61,9 +61,16 @@ class ConformalLatents(Stored):
         Raises
         ------
         ValueError
-            If the fit was on a calibrated model and this is none, or the reverse.
+            If the fit was on a calibrated model and this is none, or the reverse, or it is of other
+            modalities.
         """
         check_kind(prediction, self.calibrated)
+        unknown = [name for name in self.fitted if name not in prediction.modalities]
+        if unknown:
+            raise ValueError(
+                f"The fit is of the modalities {list(self.fitted)}; the prediction has no "
+                f"{unknown}, only {prediction.modalities}. Predict with the model of the fit."
+            )
         lacking = ~prediction.available.cpu().numpy()
         pattern = pattern_in(prediction)
         found = {

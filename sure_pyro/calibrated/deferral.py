@@ -19,6 +19,7 @@ from sure_pyro.calibrated.doubt import Tolerance, check_score, check_tolerance, 
 from sure_pyro.calibrated.held_out import groups_of, held_out, one_row_each
 from sure_pyro.calibrated.model import CalibratedSURE
 from sure_pyro.calibrated.road import (
+    check_regression,
     check_road,
     check_took,
     sizes_moved,
@@ -170,14 +171,15 @@ class DeferralPolicy(Stored):
         Raises
         ------
         ValueError
-            If the prediction did not take the road of the fit, or `available` is another batch's.
+            If the prediction did not take the road of the fit, is of another task or number of
+            outputs, or `available` is another batch's.
 
         Warns
         -----
         UserWarning
             If the model has followed outcomes since the fit: its doubts mean something else now.
         """
-        check_took(prediction, self.road)
+        self._check(prediction)
         remedy = "Fit the policy again on recent rows."
         sizes_moved(prediction, self.belongs_to, "thresholds", remedy)
         u = doubt(prediction, self.road, self.tolerance, self.score)
@@ -185,18 +187,27 @@ class DeferralPolicy(Stored):
 
     def evaluate(self, prediction: Prediction, batch: Batch) -> DeferralReport:
         """Coverage and risk, overall and per pattern, on rows that were not those of the fit."""
-        check_took(prediction, self.road)
+        self._check(prediction)
         return self.thresholds.evaluate(
             *_rows(prediction, batch, self.road, self.tolerance, self.score)
         )
 
     def compare(self, prediction: Prediction, batch: Batch) -> pd.DataFrame:
         """Give coverage and risk per pattern, beside those of the static threshold."""
-        check_took(prediction, self.road)
+        self._check(prediction)
         rows = _rows(prediction, batch, self.road, self.tolerance, self.score)
         tables = [p.evaluate(*rows).to_dataframe() for p in (self.thresholds, self.static)]
         static = tables[1][["coverage", "accepted", "risk"]].add_prefix("static_")
         return pd.concat([tables[0], static], axis=1)
+
+    def _check(self, prediction: Prediction) -> None:
+        check_regression(prediction, self.tolerance is not None)
+        check_took(prediction, self.road)
+        if self.tolerance is not None and len(self.tolerance) != len(prediction.outputs):
+            raise ValueError(
+                f"The fit has tolerances of {len(self.tolerance)} outputs; this prediction has "
+                f"{len(prediction.outputs)}. Predict with the model of the fit."
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain lists, strings and numbers, ready for JSON."""

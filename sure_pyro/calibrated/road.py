@@ -35,6 +35,16 @@ def check_kind(prediction: Prediction, calibrated: bool) -> None:
         )
 
 
+def check_regression(prediction: Prediction, regression: bool) -> None:
+    """Refuse a prediction of values for a fit on classes or labels, or the reverse."""
+    if (prediction.task == "regression") != regression:
+        tasks = ("classes or labels", "regression")
+        raise ValueError(
+            f"The fit is for {tasks[regression]}; this prediction is for {prediction.task}. "
+            "Predict with the model of the fit."
+        )
+
+
 def followed_by(prediction: Prediction) -> int:
     """How many rows the sizes of a prediction have followed."""
     return prediction.followed if isinstance(prediction, CalibratedPrediction) else 0

@@ -85,7 +85,7 @@ def other_run(before: Origin, now: Origin) -> list[str]:
     """Say in words what makes one run another; empty where they are the same."""
     plain = ({k: v for k, v in x.items() if k not in (PROBE, "objective")} for x in (before, now))
     apart = other_objective(before["objective"], now["objective"]) + differences(*plain)
-    if apart or np.allclose(before[PROBE], now[PROBE], rtol=CLOSE, atol=CLOSE):
+    if apart or np.allclose(before[PROBE], now[PROBE], rtol=CLOSE, atol=CLOSE, equal_nan=True):
         return apart
     return [
         "backbone: the same weights give other latents or another fusion of the first rows of "
@@ -119,9 +119,9 @@ def of_model(model: SURE) -> Origin:
 
 
 def of_backbone(model: SURE) -> Origin:
-    """Kind and weights of the backbone; what lies on no device yet can not be read."""
+    """Kind and weights of the backbone, of quantised layers the packed ones."""
     state = model.backbone.state_dict()
-    weights = {k: of_tensor(t) for k, t in state.items() if isinstance(t, Tensor) and not t.is_meta}
+    weights = {k: identity(w) for k, w in state.items() if isinstance(w, Tensor | tuple)}
     return {"kind": type(model.backbone).__name__, "weights": MARK + digest(weights)}
 
 

@@ -172,3 +172,34 @@ def test_the_rows_of_another_prediction_are_refused(world):
     model, rows = world
     with pytest.raises(ValueError, match="is not what the prediction was made with"):
         rows_of(model.predict(rows), rows[:-1])
+
+
+def test_a_fit_refuses_the_prediction_of_another_model(world, worlds):
+    model, rows = world
+    other, held, _ = worlds["regression"]
+    values, classes = other.predict(held[:20]), model.predict(rows[:20])
+    with pytest.raises(
+        ValueError, match="for classes or labels; this prediction is for regression"
+    ):
+        sp.conformal(model, rows).predict(values)
+    with pytest.raises(ValueError, match="for regression; this prediction is for classification"):
+        sp.conformal(other, held).predict(classes)
+    with pytest.raises(
+        ValueError, match="for classes or labels; this prediction is for regression"
+    ):
+        sp.DeferralPolicy.fit(model, rows, budget=0.3).decide(values)
+    policy = sp.DeferralPolicy.fit(other, held, budget=0.3, tolerance=1.0)
+    with pytest.raises(ValueError, match="for regression; this prediction is for classification"):
+        policy.decide(classes)
+    two = sp.DeferralPolicy(policy.thresholds, policy.static, "taylor", (1.0, 2.0))
+    with pytest.raises(ValueError, match="tolerances of 2 outputs; this prediction has 1"):
+        two.decide(values)
+
+
+def test_intervals_of_latents_refuse_other_modalities(world):
+    model, rows = world
+    fitted = sp.conformal_latents(model, rows)
+    features = {"sound": rows.features["image"], "text": rows.features["text"]}
+    two = sp.from_arrays(features, rows.target, class_names=NAMES)
+    with pytest.raises(ValueError, match=r"has no \['image', 'audio'\], only"):
+        fitted.predict(make_model(two).predict(two))

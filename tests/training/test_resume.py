@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 import torch
+from lightning_fabric import Fabric
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -203,6 +204,10 @@ def relabelled(batch):
         ({"batch_size": 10}, r"batch_size 20, now 10"),
         ({"hiding": {"text": 3.0}}, r"hiding: text 1.0, now 3.0"),
         ({"guide": "laplace"}, r"guide None, now \{'kind': 'laplace'"),
+        (
+            {"fabric": Fabric(accelerator="cpu", devices=1, precision="bf16-mixed")},
+            "precision '32-true', now 'bf16-mixed'",
+        ),
         ({"phases": ("reconstruction",)}, r"phases \['reconstruction', 'head'\], now"),
         ({"train": changed(TRAIN)}, r"train: other values of 'image'\."),
         ({"train": changed(TRAIN, "text")}, r"train: other values of 'text'\."),
