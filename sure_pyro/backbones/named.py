@@ -19,8 +19,10 @@ NAMED = {
 def named_config(backbone: Backbone) -> tuple[str, dict[str, Any]] | None:
     """Name and keywords that build a backbone of the same form, or None for one of the user's."""
     name = type(backbone).__name__
-    known = type(backbone).__module__.startswith(NAMED.get(name, "?"))
-    return (name, backbone.config) if known else None  # type: ignore[attr-defined]
+    if not type(backbone).__module__.startswith(NAMED.get(name, "?")):
+        return None
+    config: Any = backbone.config
+    return name, config
 
 
 def build_named(name: str, config: Mapping[str, Any]) -> Backbone:

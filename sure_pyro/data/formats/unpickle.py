@@ -332,7 +332,8 @@ def main(source: str, folder: str, memory: str, seconds: str) -> dict[str, Any]:
         return {"refused": f"it needs more than {int(memory) / 1e9:.1f} GB of memory"}
     except Exception as error:  # an unpickler raises whatever it stumbles over
         return {
-            "refused": f"it can not be read: {type(error).__name__}: {ascii(str(error))[1:-1][:200]}"
+            "refused": f"it can not be read: {type(error).__name__}: "
+            + ascii(str(error))[1:-1][:200]
         }
 
 
