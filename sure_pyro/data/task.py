@@ -24,4 +24,4 @@ def num_outputs(batch: Batch | LatentStore) -> int:
     target = target_of(batch)
     if batch.task == "classification":
         return len(batch.class_names or ())
-    return target.reshape(len(batch), -1).shape[1]
+    return 1 if target.ndim == 1 else target.shape[1]
