@@ -21,6 +21,9 @@ ROWS = 2000
 GAIN = 0.1
 """Share of the target's variance that scale and offset must win before they are used."""
 
+NEAR = 0.9
+"""Squared error, in variances of the target, up to which an output is in the target's unit."""
+
 FAR = 2.0
 """Squared error, in variances of the target, beyond which an output is in another unit."""
 
@@ -95,7 +98,8 @@ def in_units_of_target(readout: nn.Linear, said: Tensor, target: Tensor) -> nn.L
     offset = y.mean(0) - slope * m.mean(0)
     error = (y - m).square().mean(0) / spread
     fitted = (y - slope * m - offset).square().mean(0) / spread
-    wrong = (error - fitted > GAIN) & ((error > FAR) | (fitted < 0.5))
+    # An output that is merely timid, in the right unit, errs less than the mean would.
+    wrong = (error - fitted > GAIN) & (error > NEAR) & ((error > FAR) | (fitted < 0.5))
     if not bool(wrong.any()):
         return readout
     fits = zip(slope.tolist(), offset.tolist(), strict=True)

@@ -59,6 +59,14 @@ def test_a_model_without_a_relation_to_the_target_starts_as_it_is():
     assert in_units_of_target(readout, said, y) is readout
 
 
+def test_a_timid_model_in_the_right_unit_is_left_alone():
+    y = torch.randn(200, 1)
+    readout = nn.Linear(3, 1)
+    assert in_units_of_target(readout, 0.3 * y, y) is readout
+    with pytest.warns(UserWarning, match="not in the unit"):
+        assert in_units_of_target(readout, 0.001 * y, y) is not readout
+
+
 def test_few_rows_say_nothing_about_units():
     readout = nn.Linear(3, 1)
     assert in_units_of_target(readout, torch.randn(9, 1), 100 + torch.randn(9, 1)) is readout
