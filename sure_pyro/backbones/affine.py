@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.float16: 3e-2, torch.bfloat16: 3e-2}
 
@@ -41,7 +42,9 @@ def as_affine(module: nn.Module, h: Tensor) -> nn.Linear | None:
     scale = 1 + said.abs().max().to(wide)
     if not bool(((expected - said.to(wide)).abs() <= TOLERANCE[said.dtype] * scale).all()):
         return None
-    linear = nn.Linear(H, said.shape[1], device=h.device, dtype=_at_least_single(said.dtype))
+    dtype = _at_least_single(said.dtype)
+    # No random number is drawn: the caller's seed goes on as if nothing had been looked for.
+    linear = skip_init(nn.Linear, H, said.shape[1], device=h.device, dtype=dtype)
     linear.weight.copy_(weight.mT)
     linear.bias.copy_(bias[0])
     return linear

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
 
 from sure_pyro.models.latents import Latents
 from sure_pyro.models.stored import StoredLatents
@@ -48,9 +49,14 @@ def start_from_readout(model: "SURE", latents: Latents | StoredLatents) -> None:
 
 
 def _like(readout: nn.Linear, like: Tensor) -> nn.Linear:
-    own = nn.Linear(readout.in_features, readout.out_features).to(like)
+    own = _linear(readout, readout.out_features, like)
     own.load_state_dict({"weight": readout.weight, "bias": _bias(readout)})
     return own
+
+
+def _linear(readout: nn.Linear, num_outputs: int, like: Tensor) -> nn.Linear:
+    """Layer whose numbers are still to come: no random number is drawn for them."""
+    return skip_init(nn.Linear, readout.in_features, num_outputs).to(like)
 
 
 def _bias(readout: nn.Linear) -> Tensor:
@@ -110,7 +116,7 @@ def in_units_of_target(readout: nn.Linear, said: Tensor, target: Tensor) -> nn.L
         f"scale and an offset. The head starts from {'; '.join(pairs[:3])}.",
         stacklevel=5,
     )
-    scaled = nn.Linear(readout.in_features, readout.out_features).to(readout.weight)
+    scaled = _linear(readout, readout.out_features, readout.weight)
     scaled.weight.copy_(slope.unsqueeze(-1) * readout.weight.double())
     scaled.bias.copy_(slope * readout.bias.double() + offset)
     return scaled
@@ -121,7 +127,7 @@ def two_logits(readout: nn.Linear | None, num_outputs: int) -> nn.Linear | None:
     """Two classes from one logit of the second: the first has the logit 0."""
     if readout is None or (readout.out_features, num_outputs) != (1, 2):
         return readout
-    both = nn.Linear(readout.in_features, 2).to(readout.weight)
+    both = _linear(readout, 2, readout.weight)
     both.weight.copy_(torch.cat([torch.zeros_like(readout.weight), readout.weight]))
     both.bias.copy_(torch.cat([torch.zeros_like(readout.bias), readout.bias]))
     return both
