@@ -1,0 +1,94 @@
+"""``sure-pyro encode``: run a system's frozen encoders over a dataset, once, into a run folder."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from sure_pyro.commands.arguments import positive
+from sure_pyro.commands.run_folder import RunFolder, add_run, as_settings
+from sure_pyro.commands.systems import DATASETS, SYSTEMS
+from sure_pyro.files import write_text
+from sure_pyro.models import encode_store
+
+
+def add_encode(commands) -> None:
+    """Add the command to the parser."""
+    p = commands.add_parser(
+        "encode", allow_abbrev=False, help="encode a dataset once, into a run folder"
+    )
+    add_run(p)
+    p.add_argument("--system", choices=SYSTEMS, required=True)
+    p.add_argument("--dataset", choices=DATASETS, help="by default the one of the system")
+    p.add_argument("--data", type=Path, required=True, help="folder of the dataset's files")
+    p.add_argument("--checkpoint", type=Path, help="weights of the system")
+    p.add_argument("--tiny", action="store_true", help="a tiny system of random weights instead")
+    p.add_argument(
+        "--variant", default="cross_modal_context",
+        help="of mmml (default: cross_modal_context)",
+    )  # fmt: skip
+    p.add_argument(
+        "--num-image-embeds", type=positive, default=1, help="of mmbt, as it was trained (1)"
+    )
+    p.add_argument("--width", type=positive, default=128, help="of hamlet, as it was trained (128)")
+    p.add_argument(
+        "--tokenizer", help="folder or name of mmml's or mmbt's (default: that of the encoder)"
+    )
+    p.add_argument(
+        "--max-length", type=positive, help="tokens of a text (default: mmml 96, mmbt 128)"
+    )
+    p.add_argument(
+        "--on-error", choices=("error", "skip"), default="error",
+        help="what to do about rows that can not be read (default: error)",
+    )  # fmt: skip
+    p.set_defaults(run=run_encode, all_threads=True)
+
+
+def run_encode(options: argparse.Namespace) -> int:
+    """Run it."""
+    system = SYSTEMS[options.system]
+    options.dataset = options.dataset or system.dataset
+    _check(options)
+    options.data = options.data.resolve()
+    options.checkpoint = options.checkpoint and options.checkpoint.resolve()
+    folder = RunFolder(options.folder)
+    _check_same(folder, options)
+    data = system.read(options)
+    backbone, tokenizer = system.build(options, data)
+    folder.record("encode", options)
+    folder.save_backbone(backbone)
+    write_text(folder.ids_file, json.dumps(data.ids))
+    store = encode_store(
+        backbone, data, folder.store, tokenizer=tokenizer,
+        settings=_latents_depend_on(as_settings(options)), progress_bar=not options.quiet,
+    )  # fmt: skip
+    if not options.quiet:
+        left_out = f" {data.skipped} could not be read." if data.skipped else ""
+        print(f"{len(store)} rows are in {folder.store}.{left_out}")
+    return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    wanted = SYSTEMS[options.system].dataset
+    if options.dataset != wanted:
+        raise ValueError(f"`--system {options.system}` reads {wanted}; got {options.dataset}.")
+    if options.tiny == (options.checkpoint is not None):
+        raise ValueError("Give either `--checkpoint FILE` or `--tiny` (random weights).")
+    if options.tiny and options.tokenizer:
+        raise ValueError("A `--tiny` system reads characters; leave out `--tokenizer`.")
+
+
+def _check_same(folder: RunFolder, options: argparse.Namespace) -> None:
+    """A run has one set of latents: refuse other settings than those it began with."""
+    before, now = folder.settings("encode"), as_settings(options)
+    differing = [k for k in _latents_depend_on(now) if before and before.get(k) != now[k]]
+    if before is not None and differing:
+        changes = ", ".join(f"{k} {before.get(k)!r}, now {now[k]!r}" for k in differing)
+        raise ValueError(f"{folder.folder} was encoded with {changes}: take another folder.")
+
+
+def _latents_depend_on(settings: dict[str, Any]) -> dict[str, Any]:
+    """All but what to do about rows that can not be read, which may be known only by trying."""
+    return {name: value for name, value in settings.items() if name != "on_error"}

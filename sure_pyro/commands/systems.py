@@ -1,0 +1,147 @@
+"""The three systems by name: which dataset each reads, and how its backbone is built."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sure_pyro.backbones import Backbone
+from sure_pyro.data.formats import RawDataset, read_mm_imdb, read_mmact, read_mosi
+
+TINY_PICTURES = {"resize": 40, "crop": 33}
+TINY_LENGTH = 12  # tokens of a text
+
+
+@dataclass(frozen=True)
+class System:
+    """How a system comes from options.
+
+    Parameters
+    ----------
+    dataset : str
+        The one that it reads.
+    read : callable
+        From options to the dataset.
+    build : callable
+        From options and dataset to the backbone and the tokenizer of its texts.
+    """
+
+    dataset: str
+    read: Callable[[argparse.Namespace], RawDataset]
+    build: Callable[[argparse.Namespace, RawDataset], tuple[Backbone, Any]]
+
+
+def read_sentiment(options: argparse.Namespace) -> RawDataset:
+    """CMU-MOSI or one of its form, with the utterances before where the variant sees them."""
+    return read_mosi(
+        options.data,
+        context=_variant(options).endswith("_context"),
+        seconds=1.0 if options.tiny else 6.0,
+        on_error=options.on_error,
+    )
+
+
+def build_mmml(options: argparse.Namespace, data: RawDataset) -> tuple[Backbone, Any]:
+    """MMML, and the tokenizer of its RoBERTa."""
+    from sure_pyro.backbones.mmml import MMML, MMMLConfig
+
+    variant = _variant(options)
+    if options.tiny:
+        return MMML.tiny(variant), _tokenizer(options, "", 96)
+    name = "roberta-large" if variant.endswith("_context") else "roberta-base"
+    backbone = MMML.from_official(options.checkpoint, MMMLConfig.official(variant))
+    return backbone, _tokenizer(options, name, 96)
+
+
+def read_films(options: argparse.Namespace) -> RawDataset:
+    """MM-IMDB."""
+    sizes: dict[str, Any] = TINY_PICTURES if options.tiny else {}
+    return read_mm_imdb(options.data, on_error=options.on_error, **sizes)
+
+
+def build_mmbt(options: argparse.Namespace, data: RawDataset) -> tuple[Backbone, Any]:
+    """MMBT, and the tokenizer of its BERT, which leaves [CLS], [SEP] and segments to MMBT."""
+    from sure_pyro.backbones.mmbt import MMBT
+
+    N = options.num_image_embeds
+    tokenizer = _tokenizer(
+        options, "bert-base-uncased", 128,
+        add_special_tokens=False, return_token_type_ids=False,
+    )  # fmt: skip
+    if options.tiny:
+        return MMBT.tiny(len(data.class_names or ()), N), tokenizer
+    special = {"cls_id": tokenizer.func.cls_token_id, "sep_id": tokenizer.func.sep_token_id}
+    return MMBT.from_checkpoint(options.checkpoint, N, **special), tokenizer
+
+
+def read_actions(options: argparse.Namespace) -> RawDataset:
+    """MMAct."""
+    sizes: dict[str, Any] = {"frames": 4, "windows": 6, **TINY_PICTURES} if options.tiny else {}
+    return read_mmact(options.data, on_error=options.on_error, **sizes)
+
+
+def build_hamlet(options: argparse.Namespace, data: RawDataset) -> tuple[Backbone, Any]:
+    """HAMLET for the modalities of the data, and no tokenizer."""
+    from sure_pyro.backbones.hamlet import HAMLET
+    from sure_pyro.backbones.mmbt import read_weights
+
+    sizes: dict[str, Any] = {"width": options.width}
+    if options.tiny:
+        sizes = {"width": 8, "blocks": [1, 1, 1, 1], "resnet_width": 2}
+    backbone = HAMLET.for_data(data.to_batch([data[0]]), len(data.class_names or ()), **sizes)
+    if not options.tiny:
+        try:
+            backbone.load_state_dict(read_weights(options.checkpoint))
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(
+                f"{options.checkpoint} does not hold the weights of HAMLET for these modalities "
+                f"at `--width {options.width}`: {reason}"
+            ) from error
+    return backbone, None
+
+
+SYSTEMS = {
+    "mmml": System("mosi", read_sentiment, build_mmml),
+    "mmbt": System("mm-imdb", read_films, build_mmbt),
+    "hamlet": System("mmact", read_actions, build_hamlet),
+}
+DATASETS = tuple(system.dataset for system in SYSTEMS.values())
+
+
+def _variant(options: argparse.Namespace) -> str:
+    from sure_pyro.backbones.mmml import VARIANTS
+
+    if options.variant not in VARIANTS:
+        raise ValueError(
+            f"`--variant` must be one of {', '.join(VARIANTS)}; got {options.variant}."
+        )
+    return options.variant
+
+
+def _tokenizer(options: argparse.Namespace, name: str, length: int, **form: Any) -> Any:
+    """The tokenizer of a folder, else of the encoder's name; of a tiny system, characters."""
+    if options.tiny:
+        return characters
+    from transformers import AutoTokenizer
+
+    return partial(
+        AutoTokenizer.from_pretrained(str(options.tokenizer or name)),
+        padding="max_length", truncation=True, max_length=options.max_length or length,
+        return_tensors="pt", **form,
+    )  # fmt: skip
+
+
+def characters(texts: list[str]) -> dict[str, Tensor]:
+    """Tokens of a tiny system: one per character, of sixty, cut and filled up to one length."""
+    ids = torch.zeros(len(texts), TINY_LENGTH, dtype=torch.int64)
+    for row, text in zip(ids, texts, strict=True):
+        cut = [3 + ord(letter) % 60 for letter in text[:TINY_LENGTH]]
+        row[: len(cut)] = torch.tensor(cut, dtype=torch.int64)
+    return {"input_ids": ids, "attention_mask": (ids > 0).long()}
