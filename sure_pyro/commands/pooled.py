@@ -23,7 +23,7 @@ def pooled(blocks: Sequence[Moments]) -> Moments:
         covariances=None,
         mean_error=None,
         explained=torch.cat(explained) if len(explained) == len(blocks) else None,
-        num_samples=max((m.num_samples or 0 for m in blocks)) or None,
+        num_samples=max(m.num_samples or 0 for m in blocks) or None,
     )
 
 

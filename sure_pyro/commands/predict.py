@@ -121,6 +121,7 @@ def _table(
 def _target(batch: Batch, C: int) -> np.ndarray:
     """Target of each output: the value, or 1 at the row's class or labels and else 0."""
     y = batch.target
+    assert y is not None  # the datasets of the systems have targets
     if batch.task == "classification":
         y = torch.nn.functional.one_hot(y, C)
     return y.reshape(-1).numpy()

@@ -131,8 +131,9 @@ def _tokenizer(options: argparse.Namespace, name: str, length: int, **form: Any)
         return characters
     from transformers import AutoTokenizer
 
+    found: Any = AutoTokenizer.from_pretrained(str(options.tokenizer or name))
     return partial(
-        AutoTokenizer.from_pretrained(str(options.tokenizer or name)),
+        found,
         padding="max_length", truncation=True, max_length=options.max_length or length,
         return_tensors="pt", **form,
     )  # fmt: skip

@@ -4,9 +4,14 @@ import json
 
 import pandas as pd
 import pytest
+import torch
+from transformers import BertTokenizer
 
 from sure_pyro import __main__ as command
+from sure_pyro.backbones.mmbt import MMBT
 from sure_pyro.commands import predict
+from sure_pyro.commands.run_folder import RunFolder
+from sure_pyro.data.store import LatentStore
 from tests.data.formats import small
 
 
@@ -57,11 +62,11 @@ def test_from_files_to_predictions(system, encoded, capsys):
 
 
 def test_settings_of_a_run_reproduce_it_and_the_command_line_wins(encoded, tmp_path):
-    folder = encoded("hamlet")
+    folder = encoded("mmml")
     assert run("fit", folder, "--epochs", 1, "--seed", 4, "--quiet") == 0
     first = (folder / "model" / "weights.safetensors").read_bytes()
     settings = folder / "settings.json"
-    assert json.loads(settings.read_text())["encode"]["system"] == "hamlet"
+    assert json.loads(settings.read_text())["encode"]["system"] == "mmml"
     again, other = tmp_path / "again", tmp_path / "other"
     for new in (again, other):
         assert run("encode", new, "--settings", settings, "--quiet") == 0
@@ -93,6 +98,7 @@ def test_a_flat_file_of_options_and_a_second_fit(encoded, tmp_path, capsys, monk
     assert table["target"].isin([0, 1]).all()
 
 
+@pytest.mark.filterwarnings("ignore:All rows of `validation` are of one group")
 def test_errors_of_the_order_and_of_options_are_one_line(encoded, tmp_path, capsys):
     folder = encoded("mmml")
     data = tmp_path / "data"
@@ -123,6 +129,26 @@ def test_errors_of_the_order_and_of_options_are_one_line(encoded, tmp_path, caps
         error = capsys.readouterr().err
         assert words in error
         assert error.count("\n") == 1
+
+
+def test_an_official_checkpoint_and_a_tokenizer_from_disk(tmp_path):
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghij", "##a", "##e", "##n"]
+    BertTokenizer({piece: i for i, piece in enumerate(pieces)}).save_pretrained(tmp_path / "words")
+    bert = {"vocab_size": 40, "hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 1,
+            "intermediate_size": 64, "max_position_embeddings": 32}  # fmt: skip
+    network = MMBT.tiny(5, 2, bert=bert, cls_id=2, sep_id=3)
+    torch.save({"state_dict": network.state_dict()}, tmp_path / "model_best.pt")
+    folder, data = tmp_path / "run", small.mm_imdb(tmp_path / "data")
+    arguments = ["--system", "mmbt", "--num-image-embeds", 2, "--data", data, "--quiet",
+                 "--tokenizer", tmp_path / "words", "--max-length", 8]  # fmt: skip
+    checkpoint = ["--checkpoint", tmp_path / "model_best.pt"]
+    assert run("encode", folder, *arguments, *checkpoint) == 0
+    assert LatentStore.open(folder / "store").shapes["text"] == (8, 64)
+    (tmp_path / "model_best.pt").unlink()  # the run needs it no more
+    again = RunFolder(folder).load_backbone()
+    assert again.config == network.config
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(again.state_dict()[name], tensor), name
 
 
 def test_help_tells_the_order(capsys):
