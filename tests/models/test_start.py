@@ -93,3 +93,16 @@ def test_a_readout_that_is_not_affine_belongs_to_the_fusion():
     batch = data(task="classification")
     model = started(net, batch, readout="out")
     torch.testing.assert_close(model.pretrained(batch), net(**batch.features))
+
+
+def test_no_random_number_is_drawn():
+    state = torch.get_rng_state()
+    readout = nn.utils.skip_init(nn.Linear, 3, 1)
+    with torch.no_grad():
+        readout.weight.fill_(1.0)
+        readout.bias.zero_()
+    y = torch.linspace(-1, 1, 50)[:, None]
+    two_logits(readout, 2)
+    with pytest.warns(UserWarning, match="not in the unit"):
+        in_units_of_target(readout, 0.001 * y, y)
+    assert torch.equal(torch.get_rng_state(), state)
