@@ -11,8 +11,6 @@ and every subset of the modalities is taken away from the test part.
     pip install "sure-pyro[pretrained]"
     python notebooks/emoji.py --data emoji.npz       # five seeds; JSON, tables and a picture
     python notebooks/emoji.py --data emoji.npz --small   # a minute, to see that everything works
-
-`docs/emoji.md` says what came out and how to read it.
 """
 
 import argparse

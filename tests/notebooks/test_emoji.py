@@ -1,11 +1,9 @@
 """The example on two pretrained encoders: its network behind the seam, and its tables."""
 
 import importlib
-import json
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -136,24 +134,3 @@ def test_the_bootstrap_draws_families(emoji):
     one_family = {**found, "unit": [0] * 28}
     assert tables.bootstrap(one_family, "SURE") == (50.0, 50.0, 50.0)
     assert low < 50 < high
-
-
-def test_the_results_that_are_kept_make_all_tables(emoji):
-    tables = importlib.import_module("emoji_tables")
-    found = json.loads((FOLDER / "emoji_results.json").read_text(encoding="utf-8"))
-    text = tables.tables(found)
-    assert "nan" not in text
-    share = tables.bootstrap(found, "SURE")[0] / tables.bootstrap(found, "ceiling")[0]
-    assert np.isfinite(share)
-
-
-@pytest.mark.slow
-def test_the_whole_script_runs_on_a_few_rows(emoji, shared_data):
-    data = emoji.load(shared_data("emoji"))[::16]
-    encoders = emoji.CountedEncoder(32), emoji.WordLlamaEncoder()
-    seen = emoji.with_features(data, encoders[0])
-    found = emoji.run(data, seen, encoders, seed=0, small=True)
-    assert set(found["scores"]) == {
-        "picture", "name", "keywords", "picture+name", "picture+keywords", "name+keywords",
-        "picture+name+keywords",
-    }  # fmt: skip
