@@ -4,7 +4,7 @@ Arevalo, Solorio, Montes-y-Gomez, Gonzalez (2017), Gated Multimodal Units; Kiela
 Supervised Multimodal Bitransformers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from sure_pyro.data.formats.errors import Findings, Format, Problem, UnreadableE
 from sure_pyro.data.formats.folder import TEXT_LIMIT, Folder
 from sure_pyro.data.formats.images import IMAGE_LIMIT, Look, Pictures
 from sure_pyro.data.formats.lines import is_text, read_json, read_json_lines
+from sure_pyro.data.formats.mm_imdb_raw import raw_films
 from sure_pyro.data.formats.modality import Modality
 from sure_pyro.data.formats.text import Text
 
@@ -28,7 +29,8 @@ FORM = Format(
     "MM-IMDB",
     'train.jsonl, dev.jsonl, test.jsonl   a line each film: {"id", "text", "img" (or "image"),\n'
     '                                     "label": [genres]}; "img" within the folder, or null\n'
-    "split.json                           if it is there: {part: [ids]}, as given out",
+    "split.json                           if it is there: {part: [ids]}, as given out\n"
+    "or, as given out: split.json, dataset/<id>.json and dataset/<id>.jpeg",
     "MM-IMDB is given out by its authors (Arevalo et al., Gated Multimodal Units); the script "
     "scripts/mmimdb.py of the MMBT repository writes the three files from it.",
 )
@@ -38,7 +40,7 @@ class Film(NamedTuple):
     """A line that is right, but that its labels have no numbers yet."""
 
     file: str
-    line: int
+    line: int | None
     id: str
     text: str | None
     image: str | None
@@ -62,7 +64,8 @@ def read_mm_imdb(
     Parameters
     ----------
     folder : path
-        With ``train.jsonl``, ``dev.jsonl`` and ``test.jsonl``, and pictures where they say.
+        With ``train.jsonl``, ``dev.jsonl`` and ``test.jsonl``, and pictures where they say; or,
+        where none of these is there, with ``split.json`` and ``dataset/`` as given out.
     mean, std : sequence of three float
         Red, green and blue, between 0 and 1, are normalised with; those of MMBT by default.
     resize, crop : int
@@ -119,24 +122,36 @@ class Reading:
     def __init__(self, files: Folder, findings: Findings, may_lack: bool):
         self.files, self.findings, self.may_lack = files, findings, may_lack
         self.labels: dict[str, int] = {}
-        self._seen: dict[str, tuple[str, int]] = {}
+        self._seen: dict[str, str] = {}
         self._part_of = self._read_split()
+        lines = [f"{part}.jsonl" for part in PARTS]
+        self._raw = bool(self._part_of) and not any((files.path / name).exists() for name in lines)
 
     def films(self, name: str, part: str) -> list[Film]:
         """Films of a file; what is wrong is entered in the findings."""
         films = []
         try:
-            for line, record in read_json_lines(self.files.file(name, TEXT_LIMIT), name):
+            for file, line, record in self._records(name, part):
                 if isinstance(record, Problem):
                     self.findings.row(record)
                     continue
                 try:
-                    films.append(self._film(record, name, line, part))
+                    films.append(self._film(record, file, line, part))
                 except UnreadableError as error:
-                    self.findings.row(Problem(name, str(error), line))
+                    self.findings.row(Problem(file, str(error), line))
         except UnreadableError as error:
             self.findings.whole.append(Problem(name, str(error)))
         return films
+
+    def _records(self, name: str, part: str) -> Iterator[tuple[str, int | None, Any]]:
+        """Records of a part, each with its file and line."""
+        if self._raw:
+            ids = [film_id for film_id, official in self._part_of.items() if official == part]
+            known = None if part == "train" else set(self.labels)
+            yield from ((file, None, r) for file, r in raw_films(self.files, ids, known))
+        else:
+            lines = read_json_lines(self.files.file(name, TEXT_LIMIT), name)
+            yield from ((name, line, record) for line, record in lines)
 
     def check_labels(self) -> None:
         """Enter it in the findings if there are no labels, or far too many."""
@@ -165,23 +180,22 @@ class Reading:
             self.findings.whole.append(Problem(SPLIT, str(error)))
             return {}
 
-    def _film(self, record: Mapping[str, Any], name: str, line: int, part: str) -> Film:
+    def _film(self, record: Mapping[str, Any], name: str, line: int | None, part: str) -> Film:
         labels = _labels(record.get("label"))
         if part == "train" and len(self.labels) <= MAX_LABELS:  # also if the rest is wrong
             for label in labels:
                 self.labels.setdefault(label, len(self.labels))
         film_id, text = _id(record.get("id")), _text(record)
-        self._check_part(film_id, part, name, line)
+        self._check_part(film_id, part)
         image = self._image(record)
         if text is None and image is None:
             raise UnreadableError("it has neither text nor image")
-        self._seen[film_id] = (name, line)
+        self._seen[film_id] = name if line is None else f"{name}, line {line}"
         return Film(name, line, film_id, text, image, labels, part)
 
-    def _check_part(self, film_id: str, part: str, name: str, line: int) -> None:
+    def _check_part(self, film_id: str, part: str) -> None:
         if film_id in self._seen:
-            other, before = self._seen[film_id]
-            raise UnreadableError(f"id {film_id!r} stands in {other}, line {before} already")
+            raise UnreadableError(f"id {film_id!r} stands in {self._seen[film_id]} already")
         official = self._part_of.get(film_id, None if self._part_of else part)
         if official != part:
             where = "no part" if official is None else f"part {official!r}"

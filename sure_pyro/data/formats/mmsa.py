@@ -311,7 +311,8 @@ def _run(source: Path, folder: Path, memory: int, seconds: int) -> dict[str, Any
         )
     result = parse_json(process.stdout.decode())
     if "refused" in result:
-        raise UnreadableError(printable(result["refused"], 500))
+        bounds = f" (at most {memory / 1e9:.1f} GB and {seconds} s)"
+        raise UnreadableError(printable(result["refused"], 500) + bounds)
     return result
 
 

@@ -294,10 +294,16 @@ def _numbers(value: Any, key: str, what: str) -> np.ndarray:
     if key in FEATURES or key == "text_bert":
         if array.ndim != 3 or 0 in array.shape:
             raise RefusedError(f"{what} must have three dimensions; got shape {array.shape}")
-        return array.astype(np.float32)
+        return _single(array)
     if array.ndim not in (1, 2) or array.size != len(array):
         raise RefusedError(f"{what} must have one number a row; got shape {array.shape}")
-    return array.reshape(-1).astype(np.float32)
+    return _single(array.reshape(-1))
+
+
+def _single(array: np.ndarray) -> np.ndarray:
+    """In single precision; what is too large becomes infinite, and is named when it is read."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return array.astype(np.float32)
 
 
 # -- the process ----------------------------------------------------------------------------------
@@ -319,23 +325,21 @@ def limit(memory: int, seconds: int) -> None:
         resource.setrlimit(kind, (bound, bound))
 
 
-def main(source: str, folder: str, memory: str, seconds: str) -> dict[str, Any]:
+def take(source: Path, folder: Path) -> dict[str, Any]:
     """Convert a file; what it was turned into, or why it was not."""
-    limit(int(memory), int(seconds))
     try:
         with open(source, "rb") as file:
             data = ClosedUnpickler(file).load()
-        return convert(data, Path(folder))
+        return convert(data, folder)
     except RefusedError as error:
         return {"refused": str(error)}
     except MemoryError:
-        return {"refused": f"it needs more than {int(memory) / 1e9:.1f} GB of memory"}
+        return {"refused": "it needs more memory than it may use"}
     except Exception as error:  # an unpickler raises whatever it stumbles over
-        return {
-            "refused": f"it can not be read: {type(error).__name__}: "
-            + ascii(str(error))[1:-1][:200]
-        }
+        why = f"{type(error).__name__}: {ascii(str(error))[1:-1][:200]}"
+        return {"refused": f"it can not be read: {why}"}
 
 
 if __name__ == "__main__":
-    json.dump(main(*sys.argv[1:]), sys.stdout)
+    limit(int(sys.argv[3]), int(sys.argv[4]))
+    json.dump(take(Path(sys.argv[1]), Path(sys.argv[2])), sys.stdout)

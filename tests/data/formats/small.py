@@ -108,6 +108,24 @@ def mm_imdb(folder: Path, key: str = "img") -> Path:
     return folder
 
 
+def mm_imdb_raw(folder: Path) -> Path:
+    """MM-IMDB as it is given out: the same films, and two that are left out by its preparation."""
+    mm_imdb(folder)
+    for part, films in MM_IMDB_ROWS.items():
+        for film_id, text, _, labels in films:
+            film = {"plot": ["Short.", text, text[:-1]], "genres": labels, "title": "x"}
+            (folder / "dataset" / f"{film_id}.json").write_text(json.dumps(film))
+        (folder / f"{part}.jsonl").unlink()
+    for film_id, genres in (("0000008", ["Drama", "News"]), ("0000009", ["Western"])):
+        film = {"plot": ["Long enough."], "genres": genres}
+        (folder / "dataset" / f"{film_id}.json").write_text(json.dumps(film))
+    split = {part: [row[0] for row in films] for part, films in MM_IMDB_ROWS.items()}
+    split["train"].append("0000008")
+    split["dev"].append("0000009")
+    (folder / "split.json").write_text(json.dumps(split))
+    return folder
+
+
 def write_sensor(path: Path, samples: int, offset: float = 0.0) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [f"2018-10-01 12:00:{i / 100:06.3f},{i + offset},{-i},0.5\n" for i in range(samples)]

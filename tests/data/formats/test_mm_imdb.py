@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from sure_pyro.data.formats import DatasetError, images, read_mm_imdb
-from tests.data.formats.small import MM_IMDB_ROWS, mm_imdb, picture, tokenizer
+from tests.data.formats.small import MM_IMDB_ROWS, mm_imdb, mm_imdb_raw, picture, tokenizer
 
 
 @pytest.fixture
@@ -127,6 +127,44 @@ def test_the_official_split_is_looked_at(folder):
     text = refused(folder)
     assert "train.jsonl, line 1: id '0000001' belongs to part 'test' by split.json" in text
     assert "dev.jsonl, line 1: id '0000005' belongs to no part by split.json" in text
+
+
+def test_the_dataset_as_it_is_given_out(tmp_path):
+    raw = mm_imdb_raw(tmp_path / "raw")
+    prepared, data = (
+        read_mm_imdb(mm_imdb(tmp_path / "jsonl")),
+        read_mm_imdb(raw, missing_files="absent"),
+    )
+    assert (data.ids, data.class_names) == (prepared.ids, prepared.class_names)
+    assert torch.equal(data.target, prepared.target)
+    assert torch.equal(data.available, prepared.available)
+    assert [row.values["text"] for row in data] == [row.values["text"] for row in prepared]
+
+
+@pytest.mark.parametrize(
+    ("film", "why"),
+    [
+        ("[1]", "it must be a JSON object; got list"),
+        ('{"genres": ["a"]}', "'plot' must be a list of texts; got None"),
+        ('{"plot": ["a"], "genres": "Drama"}', "'genres' must be a list of texts; got 'Drama'"),
+        ('{"plot": ["a"], "genres": []}', "'label' must be a list of genres"),
+        ("{", "it is no JSON"),
+    ],
+)
+def test_films_that_can_not_be_read(tmp_path, film, why):
+    folder = mm_imdb_raw(tmp_path)
+    (folder / "dataset/0000001.json").write_text(film)
+    assert f"dataset/0000001.json: {why}" in refused(folder, missing_files="absent")
+
+
+def test_ids_that_lead_elsewhere(tmp_path):
+    folder = mm_imdb_raw(tmp_path)
+    (folder / "split.json").write_text(
+        '{"train": ["../../x", "/etc/x", "0000001"], "dev": [], "test": []}'
+    )
+    text = refused(folder)
+    assert "dataset/../../x.json: 'dataset/../../x.json' is no path within the folder" in text
+    assert "dataset//etc/x.json: there is no such file" in text
 
 
 # -- what is wrong with it ------------------------------------------------------------------------
