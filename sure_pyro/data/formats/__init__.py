@@ -7,7 +7,11 @@ from sure_pyro.data.formats.mmact import read_mmact
 from sure_pyro.data.formats.mmsa import convert_mmsa, read_mmsa
 from sure_pyro.data.formats.mosi import read_mosi
 
+READERS = {"mosi": read_mosi, "mm_imdb": read_mm_imdb, "mmact": read_mmact, "mmsa": read_mmsa}
+"""What opens a folder, by the name of its format."""
+
 __all__ = [
+    "READERS",
     "RawDataset",
     "Row",
     "DatasetError",

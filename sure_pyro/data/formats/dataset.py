@@ -91,7 +91,6 @@ class RawDataset:
     class_names : sequence of str, optional
     grouped : bool
         Whether the groups of the entries mean anything.
-
     """
 
     def __init__(
@@ -257,14 +256,11 @@ class RawDataset:
         )
 
     def _numbers(self, rows: Any) -> list[int]:
-        if isinstance(rows, int | np.integer):
-            rows = [int(rows)]
         if isinstance(rows, Tensor):
             rows = rows.detach().cpu().numpy()
-        everything = np.arange(len(self))
-        return everything[
-            rows if isinstance(rows, slice) else np.asarray(rows, _kind(rows))
-        ].tolist()
+        if not isinstance(rows, slice):
+            rows = np.atleast_1d(np.asarray(rows, _kind(rows)))
+        return np.arange(len(self))[rows].tolist()
 
     def _decode_all(self, numbers: Sequence[int], on_error: str) -> list[Row]:
         decoded, problems = [], []

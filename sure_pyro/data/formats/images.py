@@ -96,7 +96,7 @@ def read_image(path: Path) -> Image.Image:
     """
     try:
         with Image.open(path, formats=KINDS) as image:
-            check_size(*image.size)
+            check_size(*image.size, MAX_PIXELS)
             return image.convert("RGB")
     except UnreadableError:
         raise
@@ -104,12 +104,10 @@ def read_image(path: Path) -> Image.Image:
         raise UnreadableError(f"it can not be decoded: {printable(str(error))}") from error
 
 
-def check_size(width: int, height: int) -> None:
-    """Raise UnreadableError if a picture claims to be too large, or too narrow."""
-    if width * height > MAX_PIXELS:
-        raise UnreadableError(
-            f"it claims {width} x {height} pixels, more than {MAX_PIXELS} altogether"
-        )
+def check_size(width: int, height: int, most: int) -> None:
+    """Raise UnreadableError if a picture claims more pixels than `most`, or is too narrow."""
+    if width * height > most:
+        raise UnreadableError(f"it claims {width} x {height} pixels, more than {most} altogether")
     if min(width, height) < 1 or max(width, height) > MAX_RATIO * min(width, height):
         raise UnreadableError(
             f"it has {width} x {height} pixels; the longer side may be {MAX_RATIO} times the "

@@ -17,6 +17,7 @@ from sure_pyro.data.formats.modality import Features, Modality, Tokenizer
 VIDEO_LIMIT = 500 * MB
 CODECS = ("h264", "hevc", "mpeg4", "mjpeg")
 MAX_FRAMES = 1000
+MAX_PIXELS = 2**23  # of a frame: 3840 x 2160; decoders keep up to 16 frames
 
 
 class Frames(Modality):
@@ -33,8 +34,8 @@ class Frames(Modality):
 
     Notes
     -----
-    Decoding stops after S frames, and a frame that claims more than 32 megapixels is refused before
-    it is decoded.
+    Decoding stops after S frames, and frames that claim more than 8 megapixels are refused before
+    they are decoded.
     """
 
     def __init__(self, folder: Folder, look: Look, stride: int, frames: int):
@@ -89,9 +90,11 @@ def _frames(container: Any) -> Iterator[Any]:
     codec = stream.codec_context
     if codec.name not in CODECS:
         raise UnreadableError(f"it is coded as {codec.name}; expected is one of {CODECS}")
-    check_size(codec.width, codec.height)
+    check_size(codec.width, codec.height, MAX_PIXELS)
+    codec.options = {"max_pixels": str(MAX_PIXELS)}  # for sizes that come later in the stream
+    codec.thread_count = 1  # each thread would keep frames of its own
     for frame in container.decode(stream):
-        check_size(frame.width, frame.height)
+        check_size(frame.width, frame.height, MAX_PIXELS)
         yield frame
 
 

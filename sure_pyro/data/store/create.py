@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from tqdm.auto import tqdm
 
@@ -124,8 +125,7 @@ class Writer:
         full, rest = divmod(rows, self._capacity)
         if rest:
             self._seal(full, rest)
-        sizes = [self._capacity] * full + [rest] * (rest > 0)
-        shards = tuple(self._described(number, size) for number, size in enumerate(sizes))
+        shards = tuple(map(self._described, range(full + (rest > 0))))
         skipped = len(self.journal.done) - rows
         Manifest(layout, shards, self.settings.kept(), skipped).write(self.folder)
         _clear(self.folder)
@@ -169,14 +169,16 @@ class Writer:
             start = stop
 
     def _seal(self, number: int, rows: int) -> None:
-        if number not in self.journal.checksums:
+        """Seal a shard, unless it was sealed with as many rows."""
+        if self.journal.sealed.get(number, (0, ""))[0] != rows:
             shard = self._growing(number)
             shard.seal(rows)
-            self.journal.add_checksum(number, checksum(shard.path))
+            self.journal.add_shard(number, rows, checksum(shard.path))
 
-    def _described(self, number: int, rows: int) -> Shard:
+    def _described(self, number: int) -> Shard:
         path = self.folder / STEM.format(number)
-        return Shard(path.name, rows, path.stat().st_size, self.journal.checksums[number])
+        rows, digest = self.journal.sealed[number]
+        return Shard(path.name, rows, path.stat().st_size, digest)
 
 
 def _clear(folder: Path, *patterns: str) -> None:
@@ -198,7 +200,10 @@ def _undone(blocks: Iterable, done: Numbers, progress_bar: bool) -> Iterator[lis
 
 
 def _check_block(block: Any, seen: Numbers) -> list[int]:
-    numbers = torch.as_tensor(block).tolist() if not isinstance(block, range) else list(block)
+    try:
+        numbers = np.asarray(block).tolist()
+    except ValueError:  # lists of unequal lengths
+        numbers = None
     if not isinstance(numbers, list) or not all(type(n) is int and n >= 0 for n in numbers):
         raise TypeError(
             f"`blocks` must hold lists of row numbers, such as range(0, 64); got {block!r:.60}."

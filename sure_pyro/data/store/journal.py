@@ -30,8 +30,8 @@ class Journal:
         Rows that are on the disk.
     done : Numbers
         Rows of the dataset that are dealt with: written, or left out.
-    checksums : dict of str
-        Of the shards that are sealed, by their number.
+    sealed : dict of (int, str)
+        Rows and checksum of the shards that are sealed, by their number.
     """
 
     def __init__(self, file: BinaryIO):
@@ -39,7 +39,7 @@ class Journal:
         self.layout: Layout | None = None
         self.rows = 0
         self.done = Numbers()
-        self.checksums: dict[int, str] = {}
+        self.sealed: dict[int, tuple[int, str]] = {}
 
     def start(self, settings: Mapping[str, Any]) -> None:
         """Begin with the settings, or compare them with those it began with.
@@ -68,9 +68,9 @@ class Journal:
         """Enter rows of the dataset as done, of which `rows` were written."""
         self._append({"done": list(numbers), "rows": rows})
 
-    def add_checksum(self, shard: int, checksum: str) -> None:
+    def add_shard(self, number: int, rows: int, checksum: str) -> None:
         """Enter a sealed shard."""
-        self._append({"shard": shard, "sha256": checksum})
+        self._append({"shard": number, "rows": rows, "sha256": checksum})
 
     def _append(self, entry: Mapping[str, Any]) -> None:
         self._file.write(json.dumps(entry).encode() + b"\n")
@@ -85,7 +85,7 @@ class Journal:
             self.done.add(entry["done"])
             self.rows += entry["rows"]
         elif "shard" in entry:
-            self.checksums[entry["shard"]] = entry["sha256"]
+            self.sealed[entry["shard"]] = (entry["rows"], entry["sha256"])
 
 
 class Numbers:

@@ -57,7 +57,8 @@ class Reader:
             for part in window.split(batch_size * ahead):
                 rows = self._joined([*left, self.read(part, shards)])
                 blocks = list(_cut(rows, batch_size))
-                left = [] if _length(blocks[-1]) == batch_size else [blocks.pop()]
+                last_is_full = _length(rows) % batch_size == 0
+                left = [] if last_is_full else [blocks.pop()]
                 yield from blocks
         yield from left
 

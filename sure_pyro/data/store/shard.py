@@ -73,12 +73,12 @@ class Growing:
             os.close(number)
 
     def seal(self, rows: int) -> None:
-        """Give a shard its name, with its first `rows` rows; a sealed one stays as it is."""
+        """Give a shard its name, with its first `rows` rows; one that has it stays as it is."""
         if rows == self.capacity:
             if self.partial.exists():
                 os.replace(self.partial, self.path)
                 sync(self.path.parent)
-        elif not self.path.exists():
+        else:  # what it grew in stays, until the store is finished: rows may still come
             with replacing(self.path, durable=True) as temporary, open(temporary, "wb") as target:
                 target.write(head(self.layout, rows))
                 for piece in self._pieces(rows):

@@ -17,6 +17,7 @@ from sure_pyro.data.formats.lines import (
 )
 
 TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=30)
+PLAIN = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | TEXT
 
 
 @settings(deadline=None, max_examples=50)
@@ -49,9 +50,6 @@ def test_a_table_without_end_is_refused(tmp_path, monkeypatch):
     (tmp_path / "x.jsonl").write_text("{}\n" * 11)
     with pytest.raises(UnreadableError, match="it has more than 10 rows"):
         list(read_json_lines(tmp_path / "x.jsonl", "x.jsonl"))
-
-
-PLAIN = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | TEXT
 
 
 @settings(deadline=None)

@@ -83,6 +83,12 @@ def test_every_third_frame(made):
     torch.testing.assert_close(cut.mean((1, 2, 3)) * 255, torch.tensor([0.0, 10]), atol=4, rtol=0)
 
 
+def test_videos_in_h264(folder):
+    write_video(folder / "video/subject1/cam1/scene1/session2/walking.mp4", 9, codec="libx264")
+    x = read_mmact(folder, **PICTURE)[1].values["rgb"]
+    torch.testing.assert_close(x.mean((1, 2, 3)) * 255, torch.tensor([0.0, 30, 60]), atol=4, rtol=0)
+
+
 def test_a_file_of_blanks_holds_nothing(made):
     data = read_mmact(made, modalities=SENSORS)
     assert data.available[3].all()  # the file is there
@@ -190,7 +196,7 @@ def test_broken_videos(folder, make, why):
 
 
 def test_a_video_that_claims_to_be_huge(folder, monkeypatch):
-    monkeypatch.setattr("sure_pyro.data.formats.images.MAX_PIXELS", 1000)
+    monkeypatch.setattr("sure_pyro.data.formats.video.MAX_PIXELS", 1000)
     assert "it claims 32 x 32 pixels, more than 1000 altogether" in refused(folder)
 
 

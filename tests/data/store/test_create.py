@@ -123,6 +123,17 @@ def test_other_settings_are_spelled_out(tmp_path, encoder):
         )
 
 
+def test_rows_may_come_after_the_last_shard_was_sealed(tmp_path, encoder, monkeypatch):
+    """The process ended before the manifest, and the dataset has grown since."""
+    with monkeypatch.context() as patch:
+        patch.setattr("sure_pyro.data.store.create.Manifest", None)
+        with pytest.raises(TypeError):
+            create(tmp_path, encoder, row_blocks(33, 7))
+    store = create(tmp_path, encoder)
+    assert set(encoder.calls.values()) == {1}
+    whole(store, encoder)
+
+
 def test_two_processes_do_not_write_one_store(tmp_path, encoder):
     refused = pytest.raises(RuntimeError, match="Another process is writing the store")
     with journal.open_journal(tmp_path), refused:  # a lock belongs to an open file, not a process

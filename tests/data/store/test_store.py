@@ -178,6 +178,13 @@ def test_few_shards_are_open_at_a_time(store, monkeypatch):
     assert max(most) == 2
 
 
+@pytest.mark.parametrize("seed", [None, 0])
+def test_no_rows_give_no_blocks(store, seed):
+    nothing = store.select([])
+    assert list(nothing.blocks(4, seed)) == []
+    assert len(nothing.read([])["source"]) == len(nothing) == 0
+
+
 def test_a_batch_size_below_one(store):
     with pytest.raises(ValueError, match="`batch_size` must be at least 1; got 0"):
         next(store.blocks(0))
