@@ -27,6 +27,7 @@ import torch
 import torch.nn.functional as F
 from emoji_tables import draw, tables
 from torch import Tensor, nn
+from tqdm.auto import tqdm
 
 import sure_pyro as sp
 from sure_pyro.backbones.pretrained import Lite0Encoder, WordLlamaEncoder, WordLlamaTokenizer
@@ -418,7 +419,7 @@ def main() -> None:
     with steps.step("encode all pictures once, to train the network"):
         seen = with_features(data, encoders[0])
     seeds = range(1 if options.small else options.seeds)
-    runs = [run(data, seen, encoders, seed, options.small) for seed in seeds]
+    runs = [run(data, seen, encoders, seed, options.small) for seed in tqdm(seeds, "seeds")]
     masked = every_mask(data[data.test])
     found = {
         "rows": len(data),
