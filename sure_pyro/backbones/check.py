@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from sure_pyro.backbones.compare import TOLERANCE, close, exchanged
+from sure_pyro.backbones.compare import close, exchanged, rounding
 from sure_pyro.backbones.cut.structure import tensors
 from sure_pyro.backbones.seam import Backbone, Latent, Tokens, values_of
 from sure_pyro.backbones.stand_in import complete_rows
@@ -31,14 +31,13 @@ def check_backbone(backbone: Backbone, batch: Batch) -> None:
     Raises
     ------
     ValueError
-        If features and parameters differ in dtype, if `encode` gives other modalities than it
+        If the network can not calculate with features of this dtype, if `encode` gives other modalities than it
         names, if the latent of one modality changes with the features of another, if a row of the
         fusion changes with another row, if anything changes from call to call, or if the model says
         something else when it is cut than when it is not. The message says which and what to do.
     """
-    _check_dtypes(backbone, batch)
     rows = complete_rows(batch, ROWS)
-    latents = backbone.encode(rows)
+    latents = _encode(backbone, rows)
     _check_form(backbone, latents)
     fused = backbone.fuse(latents)
     _check_repeatable(backbone, rows, latents, fused)
@@ -48,16 +47,25 @@ def check_backbone(backbone: Backbone, batch: Batch) -> None:
     _warn_of_padding(backbone, latents, fused)
 
 
-def _check_dtypes(backbone: Backbone, batch: Batch) -> None:
-    of_parameters = {p.dtype for p in backbone.parameters() if p.is_floating_point()}
-    found = [x for _, x in tensors(dict(batch.features))]
-    of_features = {x.dtype for x in found if x.is_floating_point()}
-    if of_parameters and not of_features <= of_parameters:
+def _encode(backbone: Backbone, rows: Batch) -> dict[str, Latent]:
+    """Latents; a network that can not calculate with such features says so in torch's words."""
+    try:
+        return backbone.encode(rows)
+    except RuntimeError as error:
+        found = {x.dtype for _, x in tensors(dict(rows.features)) if x.is_floating_point()}
+        expected = {p.dtype for p in backbone.parameters() if p.is_floating_point()}
+        if found <= expected:
+            raise
         raise ValueError(
-            f"The features are {of_features}, the backbone's parameters {of_parameters}. Convert "
-            "one of them: `sp.from_arrays(..., dtype=torch.float32)`, or the network, before it is "
-            "wrapped, with `.double()`."
-        )
+            f"The features are {_names(found)}, the backbone's parameters {_names(expected)}, and "
+            f"it can not calculate with both ({error}). Convert one of them: the data by "
+            f"`sp.from_arrays(..., dtype={_names(expected)})`, or the network, before it is "
+            f"wrapped, by `.to({_names(found)})`."
+        ) from error
+
+
+def _names(dtypes: set[torch.dtype]) -> str:
+    return " and ".join(sorted(map(str, dtypes)))
 
 
 def _check_form(backbone: Backbone, latents: Mapping[str, Latent]) -> None:
@@ -114,7 +122,7 @@ def _check_rows(backbone: Backbone, latents: Mapping[str, Latent], fused: Tensor
 
 def _slack(fused: Tensor) -> float:
     # Products of another number of rows are summed in another order.
-    return 10 * TOLERANCE[fused.dtype] * (1 + float(fused.abs().max()))
+    return 10 * rounding(fused) * (1 + float(fused.abs().max()))
 
 
 def _check_uncut(backbone: Backbone, rows: Batch, fused: Tensor) -> None:
