@@ -31,10 +31,11 @@ def check_backbone(backbone: Backbone, batch: Batch) -> None:
     Raises
     ------
     ValueError
-        If the network can not calculate with features of this dtype, if `encode` gives other modalities than it
-        names, if the latent of one modality changes with the features of another, if a row of the
-        fusion changes with another row, if anything changes from call to call, or if the model says
-        something else when it is cut than when it is not. The message says which and what to do.
+        If the network can not calculate with features of this dtype, if `encode` gives other
+        modalities than it names, if the latent of one modality changes with the features of
+        another, if a row of the fusion changes with another row, if anything changes from call to
+        call, or if the model says something else when it is cut than when it is not. The message
+        says which and what to do.
     """
     rows = complete_rows(batch, ROWS)
     latents = _encode(backbone, rows)

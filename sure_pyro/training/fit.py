@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
 
 from sure_pyro.data import Batch
 from sure_pyro.data.classes import aligned, aligned_with
@@ -32,6 +32,9 @@ from sure_pyro.training.steps import (
     Step,
 )
 from sure_pyro.training.weights import Occasion, fit_guide
+
+if TYPE_CHECKING:
+    import lightning_fabric
 
 PHASES: dict[str, type[Step]] = {
     step.name: step
@@ -67,7 +70,7 @@ def fit(
     checkpoint: str | Path | None = None,
     resume: bool = False,
     progress_bar: bool = True,
-    fabric: Fabric | None = None,
+    fabric: "lightning_fabric.Fabric | None" = None,
 ) -> History:
     """Train the reconstructors (phase 1) and the head (phase 2), or both jointly.
 
@@ -153,7 +156,7 @@ def fit(
         train, validation = train.split((0.8, 0.2), seed=seed)
     train, validation = _numbered_alike(model, train, _sample(validation, seed), phases, guide)
     check_odds(hiding or {}, train.modalities)
-    fabric = _checked(fabric or Fabric(accelerator=train.available.device.type, devices=1))
+    fabric = _checked(fabric or _one_device(train.available.device))
     changes = _given(epochs=epochs, batch_size=batch_size, lr=lr, hiding=hiding)
     faithful = isinstance(objective, str) and objective.startswith(FAITHFUL)
     with _own_randomness(seed), moving_weights():
@@ -201,7 +204,14 @@ def _check_phases(phases: tuple[str, ...], guide: WeightGuide | None, model: SUR
         raise ValueError("`phases=()` fits the guide alone, on a fitted model; this one is not.")
 
 
-def _checked(fabric: Fabric) -> Fabric:
+def _one_device(device: torch.device) -> "lightning_fabric.Fabric":
+    # Imported here: it takes longer to import than everything else together.
+    from lightning_fabric import Fabric
+
+    return Fabric(accelerator=device.type, devices=1)
+
+
+def _checked(fabric: "lightning_fabric.Fabric") -> "lightning_fabric.Fabric":
     """Refuse a precision that converts the trained parts: the rest of the model would not fit."""
     precision = fabric.strategy.precision.precision
     if precision.endswith("-true") and precision != "32-true":

@@ -8,9 +8,9 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -27,6 +27,9 @@ from sure_pyro.training.checkpoint import (
 )
 from sure_pyro.training.history import History
 from sure_pyro.training.steps import Step
+
+if TYPE_CHECKING:
+    import lightning_fabric
 
 VALIDATION_ROWS = 1024  # rows per validation pass
 
@@ -80,7 +83,7 @@ def run_phase(
     validation: Latents,
     validation_masks: Masks,
     settings: Settings,
-    fabric: Fabric,
+    fabric: "lightning_fabric.Fabric",
     history: History,
     *,
     record: Record | None = None,
@@ -159,7 +162,7 @@ def _one_epoch(
     optimizer,
     settings: Settings,
     epoch: int,
-    fabric: Fabric,
+    fabric: "lightning_fabric.Fabric",
 ) -> dict[str, float]:
     """Mean of the loss and its terms over the mini-batches of one epoch."""
     wrapped.train()
@@ -184,7 +187,7 @@ def _one_epoch(
     return _means(collected)
 
 
-def _common_generator(epoch: int, fabric: Fabric) -> torch.Generator | None:
+def _common_generator(epoch: int, fabric: "lightning_fabric.Fabric") -> torch.Generator | None:
     """Generator that draws the same rows and masks in every process; None if there is one.
 
     The default one may differ between processes, as their shares are not quite equal.

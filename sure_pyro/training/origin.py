@@ -10,11 +10,10 @@ import inspect
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from pyro.poutine.messenger import Messenger
 from torch import Tensor
 
@@ -26,6 +25,9 @@ from sure_pyro.models import SURE
 from sure_pyro.objectives import CorrelationELBO
 from sure_pyro.objectives.presets import Handler
 from sure_pyro.training.loop import Settings
+
+if TYPE_CHECKING:
+    import lightning_fabric
 
 Origin = dict[str, Any]
 MARK = "digest:"
@@ -41,7 +43,7 @@ def origin_of(
     model: SURE,
     train: Batch | LatentStore,
     validation: Batch | LatentStore,
-    fabric: Fabric,
+    fabric: lightning_fabric.Fabric,
     *,
     objective: Any,
     parts: tuple[CorrelationELBO, Handler],
@@ -186,7 +188,7 @@ def of_guide(guide: WeightGuide | None) -> Origin | None:
     return None if guide is None else {"kind": guide.kind, "options": identity(guide.options())}
 
 
-def of_fabric(fabric: Fabric) -> Origin:
+def of_fabric(fabric: lightning_fabric.Fabric) -> Origin:
     """What of the machine changes the numbers: precision and number of processes."""
     return {"precision": fabric.strategy.precision.precision, "processes": fabric.world_size}
 

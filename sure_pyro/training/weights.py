@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import singledispatch
+from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from sure_pyro.guides import (
@@ -34,6 +34,9 @@ from sure_pyro.training.members import (
 )
 from sure_pyro.training.steps import HeadStep, ReconstructionStep, Step
 
+if TYPE_CHECKING:
+    import lightning_fabric
+
 # A Normal's log-scales start near their optimum, and weights at the fitted ones: few epochs, at a
 # rate that lets scales move. The prior is in the program, so there is no weight decay beside it.
 SETTINGS = {
@@ -58,7 +61,7 @@ class Occasion:
     validation: Latents
     masks: Masks
     objective: Callable[[], tuple[CorrelationELBO, Handler]]
-    fabric: Fabric
+    fabric: "lightning_fabric.Fabric"
     history: History
     seed: int
     changes: dict

@@ -75,9 +75,9 @@ def test_from_the_cut_to_a_calibrated_prediction(towers, readout, around):
 
 @pytest.mark.parametrize("around", [False, True])
 def test_a_skip_connection_is_found_in_half_precision_too(around):
+    model = sp.SURE(sp.Backbone.wrap(Casting(HALF, SINGLE, skip=True), LATENTS))
     with autocast(around), pytest.raises(ValueError, match="reads 'image' past the cut"):
-        backbone = sp.Backbone.wrap(Casting(HALF, SINGLE, skip=True), LATENTS)
-        sp.SURE(backbone).initialize(rows())
+        model.initialize(rows())
 
 
 def test_what_can_not_calculate_in_another_precision_says_so():
@@ -85,10 +85,10 @@ def test_what_can_not_calculate_in_another_precision_says_so():
         def forward(self, image, text):
             return self.readout(torch.cat([self.image(image), self.text(text)], -1))
 
-    backbone = sp.Backbone.wrap(Plain(HALF, HALF), LATENTS)
+    model = sp.SURE(sp.Backbone.wrap(Plain(HALF, HALF), LATENTS))
     with pytest.raises(ValueError, match=r"float32, the backbone's parameters torch.bfloat16.*"
                        r"dtype=torch.bfloat16.*`.to\(torch.float32\)`"):  # fmt: skip
-        sp.SURE(backbone).initialize(rows())
+        model.initialize(rows())
 
 
 def test_equal_up_to_rounding_is_wider_under_autocast_alone():
