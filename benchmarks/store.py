@@ -4,8 +4,8 @@ Three modalities with latents of 64 entries that share eight factors, four class
 each phase, in batches of 1,024 rows, on one thread. Each fit has a process of its own; its peak is
 the most that the process ever held, files that are mapped into memory included::
 
-    python -m benchmarks.store                  # 1,000,000 rows, 768 MB on disk, in a folder of /tmp
-    python -m benchmarks.store --rows 20000     # to see that it works
+    python -m benchmarks.store                # 1,000,000 rows, 768 MB in a temporary folder
+    python -m benchmarks.store --rows 20000   # to see that it works
 """
 
 import argparse
@@ -100,8 +100,10 @@ def main() -> None:
         }
     ratio = found["disk"]["rows_per_second"] / found["memory"]["rows_per_second"]
     for where, line in found.items():
-        print(f"{where:7s} {line['rows_per_second']:9.0f} rows/s   peak {line['peak_mb']:6.0f} MB "
-              f"({line['peak_mb_before']:.0f} before)   losses {line['validation_losses']}")  # fmt: skip
+        print(
+            f"{where:7s} {line['rows_per_second']:9.0f} rows/s   peak {line['peak_mb']:6.0f} MB "
+            f"({line['peak_mb_before']:.0f} before)   losses {line['validation_losses']}"
+        )
     print(f"from disk: {ratio:.2f} times the rows per second of a fit in memory")
     if options.rows == 1_000_000:
         from sure_pyro.files import write_text
