@@ -1,27 +1,36 @@
-"""Record what the library computes on small data, and compare two records bit for bit.
+"""Record what the library computes on small data, and compare with an earlier record bit for bit.
 
-    python -m benchmarks.record FOLDER                   # numbers of the code as it is
-    python -m benchmarks.record --compare BEFORE AFTER   # what differs, and by how much
+    python -m benchmarks.record BEFORE                    # numbers of the code as it is
+    python -m benchmarks.record AFTER --against BEFORE    # and what differs from those of before
 
 A record is tensors in ``tensors.safetensors`` and tables in ``tables.json``: moments of every
-method of propagation and their cross-checks, and of a small SURE model the history of its fit, its
-predictions, its calibration and a comparison. Made before and after a change that must not change
-a number.
+method of propagation and their cross-checks; value and gradient of every objective; and of small
+SURE models, with and without a posterior of their weights, the history of the fit, predictions,
+calibration, conformal prediction and deferral, and a comparison. Made before and after a change
+that must not change a number: under a minute on one core. An entry that has another name but the
+same bits is shown as renamed.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pyro
+import pyro.distributions as dist
 import torch
+from pyro.nn import PyroModule
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import sure_pyro as sp
 from sure_pyro.files import folder_replacing
+from sure_pyro.objectives.presets import CORRELATIONS, SCORES, preset
 from sure_pyro.propagation import (
     FullCovariance,
     LaplaceNoise,
@@ -149,37 +158,111 @@ def propagation() -> Record:
     return tensors, {**tables, "summaries": summaries.reset_index()}
 
 
-def fitted(data: sp.Batch, options: dict) -> tuple[sp.SURE, pd.DataFrame, sp.Batch, sp.Batch]:
-    train, val, test = data.split(seed=0)
-    backbone = sp.MLPBackbone.for_data(train, seed=0)
-    sp.pretrain(backbone, train, val, epochs=2, seed=0, progress_bar=False)
-    model = sp.SURE(backbone, reconstructor_options={"width": 16})
-    quiet = {"epochs": 3, "seed": 0, "progress_bar": False}
-    history = sp.fit(model, train, val, **quiet, **options)
-    return model, history.to_dataframe(), val, test
+class Regression(PyroModule):
+    """Three numbers and a class of every row, each with its own uncertainty."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = PyroModule[nn.Linear](4, 10)
+
+    def forward(self, x: Tensor, y: Tensor, label: Tensor) -> None:
+        """Score y (B, 3) and label (B,)."""
+        loc, raw, logits = self.net(x).split([3, 3, 4], -1)
+        with pyro.plate("rows", len(x)):
+            pyro.sample("y", dist.Normal(loc, raw.exp()).to_event(1), obs=y)
+            pyro.sample("label", dist.Categorical(logits=logits), obs=label)
 
 
-def model(kind: str, data: sp.Batch, options: dict) -> Record:
-    net, history, val, test = fitted(data, options)
-    gappy = sp.missing.mcar(test, rate=0.4, seed=1)
-    how = {"propagate": "both", "num_samples": 100, "num_weights": 4, "seed": 0}
-    p = net.predict(gappy, **how)
-    calibrated = sp.recalibrate(net, val, propagate="both", num_samples=50, seed=0)
+class NoGuide(PyroModule):
+    """Nothing is latent."""
+
+    def forward(self, *args: Tensor) -> None:
+        """Draw nothing."""
+
+
+def objectives() -> Record:
+    """Value and gradient of every score beside every correlation, as far as they go together."""
+    torch.manual_seed(0)
+    model = Regression()
+    batch = torch.randn(24, 4), torch.randn(24, 3), torch.randint(4, (24,))
+    scores = [score for score in SCORES if score != "evidential"]  # needs a site of its own kind
+    names = [f"{score}+{correlation}" for score in scores for correlation in CORRELATIONS]
     tensors = {}
-    for name, prediction in (("as fitted", p), ("recalibrated", calibrated.predict(gappy, **how))):
-        for method, m in prediction.moments.items():
-            tensors |= {f"{kind}, {name}, {method}: {k}": t for k, t in tensors_of(m).items()}
-        for method, t in prediction.probabilities.items():
-            if t is not None:
-                tensors[f"{kind}, {name}, {method}: probabilities"] = t
+    for name in [*scores, *names, "faithful:elbo+pcc"]:
+        elbo, handler = preset(name)
+        model.zero_grad()
+        with handler():
+            loss = elbo(model, NoGuide())(*batch)
+        loss.backward()
+        tensors[f"{name}: loss"] = loss.detach()
+        tensors[f"{name}: gradient"] = model.net.weight.grad.clone()
+        tensors |= {f"{name}: {term}": value for term, value in elbo.terms.items()}
+    return tensors, {}
+
+
+def model(kind: str, data: sp.Batch, fit: Mapping, options: Mapping) -> Record:
+    """History, predictions, calibration, conformal prediction and deferral of one model."""
+    net, history, val, test = fitted(data, fit, options)
+    gappy = sp.missing.mcar(test, rate=0.4, seed=1)
+    how = {"num_samples": 100, "num_weights": 4, "seed": 0}
+    calibrated = sp.recalibrate(net, val, propagate="both", num_samples=50, seed=0)
+    p = net.predict(gappy, "both", **how)
+    said = {"taylor": net.predict(gappy, "taylor"), "both": p}
+    said |= {"sampling": net.predict(gappy, "sampling", **how)}
+    said |= {"recalibrated": calibrated.predict(gappy, "both", **how)}
+    tensors = {f"{kind}, {name}: {k}": t for name, p in said.items() for k, t in numbers_of(p)}
     return tensors, {
-        f"{kind}, history": history.filter(regex="^(?!.*seconds)"),
-        f"{kind}, cross-check": p.cross_check().to_dataframe().reset_index(),
-        f"{kind}, calibration": sp.calibration_table(p, gappy, repetitions=20),
+        f"{kind}, {name}": table
+        for name, table in {
+            "history": history.filter(regex="^(?!.*seconds)"),
+            "cross-check": p.cross_check().to_dataframe().reset_index(),
+            "calibration": sp.calibration_table(p, gappy, repetitions=20),
+            **sets_and_deferral(net, val, p),
+        }.items()
     }
 
 
-def comparison(data: dict[str, sp.Batch]) -> Record:
+def fitted(
+    data: sp.Batch, fit: Mapping, options: Mapping
+) -> tuple[sp.SURE, pd.DataFrame, sp.Batch, sp.Batch]:
+    train, val, test = data.split(seed=0)
+    backbone = sp.MLPBackbone.for_data(train, seed=0)
+    sp.pretrain(backbone, train, val, epochs=2, seed=0, progress_bar=False)
+    model = sp.SURE(backbone, **options)
+    history = sp.fit(model, train, val, epochs=3, seed=0, progress_bar=False, **fit)
+    return model, history.to_dataframe(), val, test
+
+
+def numbers_of(p: sp.Prediction) -> list[tuple[str, Tensor]]:
+    """Name and value of everything that a prediction says."""
+    found = [(f"{way}: {k}", t) for way, m in p.moments.items() for k, t in tensors_of(m).items()]
+    found += [(f"mean of {name}", r.loc) for name, r in p.reconstruction.items()]
+    found += [(f"scale of {name}", r.scale) for name, r in p.reconstruction.items()]
+    some = p.probabilities.items()
+    return found + [(f"{way}: probabilities", t) for way, t in some if t is not None]
+
+
+def sets_and_deferral(net: sp.SURE, val: sp.Batch, p: sp.Prediction) -> dict[str, pd.DataFrame]:
+    tolerance = None if p.task == "classification" else 0.5
+    deferral = sp.DeferralPolicy.fit(net, val, budget=0.2, tolerance=tolerance).decide(p)
+    fitted = sp.conformal(net, val, 0.8)
+    latents = sp.conformal_latents(net, val, 0.8)
+    return {
+        "deferral": pd.DataFrame({"accept": deferral.accept, "threshold": deferral.threshold}),
+        "conformal": table_of(fitted.predict(p)),
+        "conformal, guarantee": fitted.guarantee().reset_index(),
+        **{f"conformal {name}": table_of(found) for name, found in latents.predict(p).items()},
+    }
+
+
+def table_of(result: object) -> pd.DataFrame:
+    """Arrays of a result, one row per row of the data."""
+    arrays = {k: v for k, v in vars(result).items() if isinstance(v, np.ndarray)}
+    columns = {k: v.reshape(len(v), -1).T for k, v in arrays.items()}
+    return pd.DataFrame({f"{k} {i}": c for k, v in columns.items() for i, c in enumerate(v)})
+
+
+def comparison(data: Mapping[str, sp.Batch]) -> Record:
     few = {"epochs": 2}
     result = sp.compare(
         ["elbo+pcc", "sure", "zero"], data, seeds=1, fit=few, pretraining=few, progress_bar=False
@@ -189,14 +272,20 @@ def comparison(data: dict[str, sp.Batch]) -> Record:
 
 
 def record(folder: Path) -> None:
+    """Write the numbers of the code as it is."""
     digits = sp.load("digits")[:300]
     regression, _ = sp.synthetic(num_rows=300, seed=0)
+    masked, pairwise = {"reconstructor_options": {"width": 16}}, {"reconstructor": "pairwise"}
+    evidential = {"reconstructor_options": {"width": 16, "evidential": True}}
     found = [
         propagation(),
-        model("digits", digits, {}),
-        model("digits, sure", digits, {"objective": "sure"}),
-        model("digits, weights", digits, {"guide": "laplace"}),
-        model("synthetic", regression, {"objective": "elbo+spearman"}),
+        objectives(),
+        model("digits", digits, {}, masked),
+        model("digits, sure", digits, {"objective": "sure"}, masked),
+        model("digits, weights", digits, {"guide": "laplace"}, masked),
+        model("digits, evidential", digits, {"objective": "evidential"}, evidential),
+        model("synthetic", regression, {"objective": "elbo+spearman"}, masked),
+        model("synthetic, pairwise", regression, {"guide": "mean-field"}, pairwise),
         comparison({"digits": digits, "synthetic": regression}),
     ]
     tensors = {name: t.contiguous() for part, _ in found for name, t in part.items()}
@@ -211,51 +300,69 @@ def record(folder: Path) -> None:
     print(f"{len(tensors)} tensors and {len(tables)} tables in {folder}.")
 
 
-def differences(before: Path, after: Path) -> pd.DataFrame:
-    """Largest difference of every tensor and column that is not the same, bit for bit."""
-    old, new = (numbers(folder) for folder in (before, after))
-    lines = []
-    for name in [*old, *(name for name in new if name not in old)]:
-        if name not in old or name not in new:
-            lines.append((name, "only before" if name in old else "only after", float("nan")))
-            continue
-        a, b = old[name], new[name]
-        if isinstance(a, Tensor) and a.shape == b.shape:
-            if not torch.equal(a.nan_to_num(), b.nan_to_num()):
-                size = a.double().abs().max()
-                gap = (a.double() - b.double()).abs().nan_to_num().max() / size
-                lines.append((name, "relative to the largest", float(gap)))
-        elif isinstance(a, Tensor) or a != b:
-            lines.append((name, "not alike", float("nan")))
-    return pd.DataFrame(lines, columns=["what", "how", "difference"])
+Entry = Tensor | list
 
 
-def numbers(folder: Path) -> dict[str, Tensor | list]:
+def entries(folder: Path) -> dict[str, Entry]:
     """All numbers of a record by name: its tensors, and the columns of its tables."""
-    found: dict[str, Tensor | list] = dict(load_file(folder / "tensors.safetensors"))
+    found: dict[str, Entry] = dict(load_file(folder / "tensors.safetensors"))
     for name, stored in json.loads((folder / "tables.json").read_text()).items():
         table = pd.DataFrame(stored["data"], columns=stored["columns"])
         for column in table:
-            values = table[column]
-            key = f"{name}[{column}]"
-            if pd.api.types.is_numeric_dtype(values):
-                found[key] = torch.tensor(values.to_numpy(dtype=float))
-            else:
-                found[key] = values.tolist()
+            values, key = table[column], f"{name}[{column}]"
+            numeric = pd.api.types.is_numeric_dtype(values)
+            found[key] = torch.tensor(values.to_numpy(float)) if numeric else values.tolist()
     return found
+
+
+def differences(before: Path, after: Path) -> pd.DataFrame:
+    """Every entry that is not the same bit for bit, with its largest relative difference."""
+    old, new = entries(before), entries(after)
+    lines = [(name, *difference(old[name], new[name])) for name in old if name in new]
+    gone, added = ([n for n in a if n not in b] for a, b in ((old, new), (new, old)))
+    for name in gone:
+        other = next((n for n in added if same(old[name], new[n])), None)
+        lines.append((name, f"now {other}" if other else "only before", math.nan))
+        added = [n for n in added if n != other]
+    lines += [(name, "only after", math.nan) for name in added]
+    found = pd.DataFrame(lines, columns=["entry", "what", "difference"])
+    return found[found["what"] != "same"]
+
+
+def difference(a: Entry, b: Entry) -> tuple[str, float]:
+    """In a word, and the largest difference relative to the largest number of the entry."""
+    if same(a, b):
+        return "same", 0.0
+    if not (isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape == b.shape):
+        return "of another kind, shape or text", math.nan
+    if not torch.equal(a.isfinite(), b.isfinite()):
+        return "not finite in other places", math.nan
+    a, b = (x.double().nan_to_num(posinf=0, neginf=0) for x in (a, b))
+    return "differs, relative to the largest", float((a - b).abs().max() / a.abs().max())
+
+
+def same(a: Entry, b: Entry) -> bool:
+    """Whether two entries are the same bit for bit, NaN included."""
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return a.shape == b.shape and a.dtype == b.dtype and torch.equal(bits(a), bits(b))
+    return type(a) is type(b) and a == b
+
+
+def bits(x: Tensor) -> Tensor:
+    """All NaN are one."""
+    return torch.where(x.isnan(), torch.nan, x).flatten().view(torch.uint8)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folders", nargs="+", type=Path)
-    parser.add_argument("--compare", action="store_true", help="two folders: before, after")
+    parser.add_argument("folder", type=Path, help="where to record")
+    parser.add_argument("--against", type=Path, help="an earlier record")
     options = parser.parse_args()
-    if not options.compare:
-        torch.set_num_threads(1)
-        record(*options.folders)
-        return
-    found = differences(*options.folders)
-    print(found.to_string(index=False) if len(found) else "Nothing differs, bit for bit.")
+    torch.set_num_threads(1)
+    record(options.folder)
+    if options.against:
+        found = differences(options.against, options.folder)
+        print(found.to_string(index=False) if len(found) else "Nothing differs, bit for bit.")
 
 
 if __name__ == "__main__":
