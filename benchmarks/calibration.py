@@ -37,12 +37,13 @@ import torch
 
 import sure_pyro as sp
 from sure_pyro import calibration as cal
-from sure_pyro.calibrated import hidden_latents
-from sure_pyro.calibrated.arrays import as_float64
-from sure_pyro.calibrated.doubt import doubt, loss
-from sure_pyro.calibration.bootstrap import bootstrap_counts, interval
+from sure_pyro import metrics
+from sure_pyro.calibrated.decision_scores import loss, uncertainty_score
 from sure_pyro.calibration.shrinkage import PRIOR_SCALE
 from sure_pyro.data import MaskedRows, every_mask
+from sure_pyro.evaluation import hidden_latents
+from sure_pyro.evaluation.arrays import as_float64
+from sure_pyro.metrics.bootstrap import bootstrap_counts, interval
 from sure_pyro.plots import plot_ratio_over_time
 
 RESULTS = Path(__file__).parent / "results"
@@ -125,13 +126,13 @@ def of_outputs(p: sp.Prediction, masked: MaskedRows, when: str) -> Found:
         mean, s2 = as_float64(p.mean), as_float64(p.total)
         y = y.reshape(s2.shape)
         yield from of_variances("output", "y", when, where, s2, np.square(y - mean))
-        nll = cal.gaussian_nll(mean, s2, y)
+        nll = metrics.gaussian_nll(mean, s2, y)
         yield ("output", "y", "nll", when), where, (nll, np.ones(len(nll)))
         return
     probability = as_float64(p.probabilities["taylor"])
-    nll = cal.categorical_nll(probability, y)
+    nll = metrics.categorical_nll(probability, y)
     yield ("output", "y", "nll", when), where, (nll, np.ones(len(nll)))
-    doubted, wrong = 1 - probability.max(1), cal.zero_one_loss(probability, y)
+    doubted, wrong = 1 - probability.max(1), metrics.zero_one_loss(probability, y)
     yield ("output", "y", "error ratio", when), where, (doubted, wrong)
     yield ("output", "y", "ece", when), where, (probability, y)
 
@@ -275,7 +276,7 @@ def measured(cell: Cell, a, b, pattern: np.ndarray, group: np.ndarray) -> Iterat
             continue
         row = {**line, "pattern": name, "rows": int(k.sum())}
         if line["metric"] == "ece":
-            yield {**row, "value": float(cal.ece(a[k], b[k]))}
+            yield {**row, "value": float(metrics.ece(a[k], b[k]))}
             continue
         counts = bootstrap_counts(row["rows"], group[k], 300, seed=0)
         # A resample without a single error counts as a tenth of one: the ratio stays finite.
@@ -320,7 +321,7 @@ def decided(policy: sp.DeferralPolicy, p: sp.Prediction, masked: MaskedRows) -> 
     table = policy.compare(p, masked.batch).iloc[0]
     names = ("coverage", "risk", "static_coverage", "static_risk")
     row = {name: float(table[name]) for name in names}
-    score = doubt(p, policy.road, policy.tolerance, policy.score)
+    score = uncertainty_score(p, policy.road, policy.tolerance, policy.score)
     wrong = loss(p, policy.road, masked.batch.target.numpy(), policy.tolerance)
     surest = np.argsort(score, kind="stable")[: round(row["coverage"] * len(score))]
     return {**row, "static_risk_at_same_coverage": float(wrong[surest].mean())}

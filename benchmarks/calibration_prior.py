@@ -18,9 +18,9 @@ import pandas as pd
 
 import sure_pyro as sp
 from benchmarks.calibration import RESULTS, load, parts
-from sure_pyro.calibrated import hidden_latents
 from sure_pyro.calibration import VarianceRecalibration
 from sure_pyro.data import every_mask
+from sure_pyro.evaluation import hidden_latents
 
 HALVES, MINIMUM_ROWS = 20, 50
 HOW = ("not calibrated", "rows alone", "prior and groups")

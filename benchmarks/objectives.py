@@ -14,7 +14,8 @@ from pathlib import Path
 import pandas as pd
 
 import sure_pyro as sp
-from sure_pyro.data.masked_rows import RANDOM, draw_masks
+from sure_pyro.data.masked_rows import draw_masks
+from sure_pyro.evaluation.slices import RANDOM
 from sure_pyro.report.measure import measure, observe
 
 OBJECTIVES = ("sure", "elbo", "elbo+pcc")

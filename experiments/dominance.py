@@ -24,10 +24,9 @@ import sure_pyro as sp
 from experiments.arms import train_arm
 from experiments.common import Options, keep, load, options, show
 from sure_pyro.backbones import Backbone
-from sure_pyro.calibrated.arrays import as_float64
 from sure_pyro.compare import Comparison, compare
 from sure_pyro.compare.recipe import Built, Filling
-from sure_pyro.compare.scorer import Scorer
+from sure_pyro.evaluation import Observed, Predicted
 from sure_pyro.plots.style import points
 
 EPOCHS = 40
@@ -74,7 +73,8 @@ def dominance(backbone: Backbone, train: sp.Batch, rows: sp.Batch) -> dict[str, 
 
 def pretrained_score(model: sp.SURE, rows: sp.Batch) -> float:
     """Accuracy, label accuracy or R² with the mean in place of what is missing."""
-    return 1 - Scorer.of(rows).loss(as_float64(model.pretrained(rows, "mean"))).mean().item()
+    predicted = Predicted.of_pretrained(model.pretrained(rows, "mean"), str(rows.task))
+    return 1 - Observed.of(rows).loss(predicted).mean().item()
 
 
 def odds_of(lost: Mapping[str, float]) -> dict[str, float]:

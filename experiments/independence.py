@@ -22,11 +22,11 @@ from matplotlib.figure import Figure
 import sure_pyro as sp
 from experiments.common import Options, keep, options, show
 from experiments.decorrelate import Parts, dials
-from sure_pyro.calibrated.hidden import hidden_latents
-from sure_pyro.calibration import reconstructability
 from sure_pyro.compare import Built, Comparison, Filling, compare
 from sure_pyro.data.masked_rows import draw_masks
+from sure_pyro.evaluation.hidden import hidden_latents
 from sure_pyro.identity import digest, of_batch
+from sure_pyro.metrics import reconstructability
 from sure_pyro.plots.style import points
 
 SURE, PRIOR, ZERO, MEAN = "SURE", "prior", "zero", "mean"

@@ -35,7 +35,7 @@ import pandas as pd
 import torch
 
 import sure_pyro as sp
-from sure_pyro import calibration, plots
+from sure_pyro import metrics, plots
 from sure_pyro.report.decode import fit_decoders
 
 SMALL = bool(int(os.environ.get("SURE_PYRO_SMALL", "0")))  # a short run, to see that all cells work
@@ -183,7 +183,7 @@ found = {}
 for i, (name, (loc, _)) in enumerate(prediction.reconstruction.items()):
     hidden = ~gappy.available[:, i].numpy()
     z, mu = (x[hidden].flatten(1).numpy() for x in (latents[name], loc))
-    found[name] = calibration.reconstructability(
+    found[name] = metrics.reconstructability(
         z, mu, np.zeros_like(z[0]), truth[hidden], groups=digit[hidden]
     )
 _ = plots.plot_reconstructability(found)
@@ -199,7 +199,7 @@ _ = plots.plot_reconstructability(found)
 # %%
 def by_num_hidden(score):
     """Mean of a score per row, for each number of hidden quadrants."""
-    return calibration.per_pattern(np.mean, score, pattern=num_hidden).value
+    return metrics.per_pattern(np.mean, score, pattern=num_hidden).value
 
 
 def is_right(output):
@@ -267,15 +267,15 @@ for i, (name, (loc, scale)) in enumerate(prediction.reconstruction.items()):
     sigma = scale[hidden].flatten(1).numpy()
     residual = (latents[name] - loc)[hidden].flatten(1).numpy()
     mask = prediction.mask_pattern[hidden]
-    u, e = pairs[name] = calibration.row_pair(sigma, residual)
-    attainable = calibration.attainable_correlation(sigma, residual, mask)
+    u, e = pairs[name] = metrics.row_pair(sigma, residual)
+    attainable = metrics.attainable_correlation(sigma, residual, mask)
     table[name] = {
         "rows": len(u),
-        "pooled": calibration.correlation(u, e),
-        "within mask": calibration.within_pattern_correlation(u, e, mask).value,
+        "pooled": metrics.correlation(u, e),
+        "within mask": metrics.within_pattern_correlation(u, e, mask).value,
         "attainable": attainable.value,
         "+-": attainable.spread,
-        "predicted/actual": float(calibration.variance_ratio(sigma**2, residual**2)),
+        "predicted/actual": float(metrics.variance_ratio(sigma**2, residual**2)),
     }
 table = pd.DataFrame(table).T
 table.round(2)
@@ -291,13 +291,13 @@ table.round(2)
 # %%
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.5), layout="constrained")
 u, e = (np.concatenate([pair[j] for pair in pairs.values()]) for j in (0, 1))
-plots.plot_variance_reliability({"hidden quadrants": calibration.variance_bins(u, e)}, left)
+plots.plot_variance_reliability({"hidden quadrants": metrics.variance_bins(u, e)}, left)
 
 curves, loss = {}, {}
 for road in ("none", "taylor", "sampling"):
     p = prediction.probabilities[road].numpy()
-    loss[road] = calibration.categorical_nll(p, truth)
-    curves[road] = calibration.risk_coverage(1 - p.max(1), calibration.zero_one_loss(p, truth))
+    loss[road] = metrics.categorical_nll(p, truth)
+    curves[road] = metrics.risk_coverage(1 - p.max(1), metrics.zero_one_loss(p, truth))
 _ = plots.plot_risk_coverage(curves, right)
 
 # %% [markdown]

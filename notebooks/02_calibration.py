@@ -32,10 +32,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import sure_pyro as sp
-from sure_pyro import calibration, plots
-from sure_pyro.calibrated import calibration_table
+from sure_pyro import calibration, metrics, plots
 from sure_pyro.data import every_mask
 from sure_pyro.diagnostics import predictive_pit
+from sure_pyro.evaluation import calibration_table
 
 SMALL = bool(int(os.environ.get("SURE_PYRO_SMALL", "0")))  # a short run, to see that all cells work
 EPOCHS, DRAWS = (8, 200) if SMALL else (25, 1000)
@@ -168,7 +168,7 @@ def pick(table, metric):
     return table[table["metric"] == metric]
 
 
-ratio = {name: pick(table, "variance ratio") for name, table in tables.items()}
+ratio = {name: pick(table, "output_ratio") for name, table in tables.items()}
 _ = plots.plot_variance_ratio(ratio)
 
 # %% [markdown]
@@ -186,7 +186,7 @@ def moments(p):
 
 
 covered = {
-    name: calibration.gaussian_coverage(*moments(p), target, LEVELS)
+    name: metrics.gaussian_coverage(*moments(p), target, LEVELS)
     for name, p in (("before", prediction), ("after recalibration", after))
 }
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.3), layout="constrained")
@@ -215,7 +215,7 @@ ranking.iloc[:, :4].round(1)
 intervals = sp.conformal(calibrated, val, level=0.9)
 given = intervals.predict(after)
 inside = ((given.lower[:, 0] <= target) & (target <= given.upper[:, 0])).astype(float)
-coverage = calibration.per_pattern(np.mean, inside, pattern=after.mask_pattern)
+coverage = metrics.per_pattern(np.mean, inside, pattern=after.mask_pattern)
 guarantee = intervals.guarantee()
 _ = plots.plot_conformal_coverage(coverage, guarantee)
 
@@ -243,7 +243,7 @@ def probability(p):
 single = [name for name in np.unique(pattern) if "+" not in name]
 bins = {
     mask: {
-        name: calibration.confidence_bins(
+        name: metrics.confidence_bins(
             probability(p)[pattern == mask], label[pattern == mask], 6, adaptive=True
         )
         for name, p in (("before", before), ("after recalibration", after))
@@ -267,7 +267,7 @@ _ = plots.plot_panels(plots.plot_confidence_reliability, bins, rows=counts)
 policy = sp.DeferralPolicy.fit(calibrated, val, budget=1 / 3)
 doubt, loss = (
     1 - probability(after).max(1),
-    calibration.zero_one_loss(probability(after), label),
+    metrics.zero_one_loss(probability(after), label),
 )
 curves = calibration.risk_coverage_by_pattern(doubt, loss, pattern)
 some = ["top_left", "bottom_left", "top_left+bottom_right", "top_left+top_right+bottom_left"]

@@ -31,8 +31,8 @@ from tqdm.auto import tqdm
 
 import sure_pyro as sp
 from sure_pyro.backbones.pretrained import Lite0Encoder, WordLlamaEncoder, WordLlamaTokenizer
-from sure_pyro.calibrated.hidden import hidden_latents
 from sure_pyro.data import every_mask
+from sure_pyro.evaluation.hidden import hidden_latents
 from sure_pyro.files import write_text
 
 FOLDER = Path(__file__).resolve().parent

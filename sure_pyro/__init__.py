@@ -10,7 +10,9 @@ from sure_pyro import (
     calibration,
     data,
     diagnostics,
+    evaluation,
     guides,
+    metrics,
     models,
     objectives,
     plots,
@@ -23,7 +25,6 @@ from sure_pyro.calibrated import (
     Conformal,
     ConformalLatents,
     DeferralPolicy,
-    calibration_table,
     conformal,
     conformal_latents,
     recalibrate,
@@ -45,6 +46,7 @@ from sure_pyro.data import (
 )
 from sure_pyro.data.store import LatentStore
 from sure_pyro.diagnostics import diagnose, to_arviz
+from sure_pyro.evaluation import calibration_table
 from sure_pyro.models import SURE, Prediction, encode_store
 from sure_pyro.objectives import CorrelationELBO
 from sure_pyro.training import TrainingDiverged, fit
@@ -61,5 +63,5 @@ __all__ = [
     "ConformalLatents", "DeferralPolicy", "calibration_table", "compare", "Recipe",
     "diagnose",
     "data", "backbones", "models", "guides", "objectives", "training", "propagation", "calibration",
-    "calibrated", "diagnostics", "plots",
+    "calibrated", "metrics", "evaluation", "diagnostics", "plots",
 ]  # fmt: skip

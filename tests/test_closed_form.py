@@ -5,8 +5,8 @@ import pytest
 import torch
 
 import sure_pyro as sp
-from sure_pyro.calibration import variance_ratio
 from sure_pyro.data import synthetic
+from sure_pyro.metrics import variance_ratio
 from sure_pyro.propagation import FullCovariance, sampling, taylor
 
 

@@ -3,16 +3,13 @@
 from sure_pyro.calibrated.conformal import Conformal, conformal
 from sure_pyro.calibrated.conformal_latents import ConformalLatents, conformal_latents
 from sure_pyro.calibrated.deferral import DeferralPolicy
-from sure_pyro.calibrated.hidden import Hidden, hidden_latents
 from sure_pyro.calibrated.maps import OutputTemperature, OutputVariance, ReconstructionMaps
 from sure_pyro.calibrated.model import CalibratedPrediction, CalibratedSURE, Calibration
 from sure_pyro.calibrated.recalibrate import recalibrate
-from sure_pyro.calibrated.table import calibration_table
 
 __all__ = [
     "recalibrate", "CalibratedSURE", "CalibratedPrediction", "Calibration",
     "conformal", "Conformal", "conformal_latents", "ConformalLatents",
-    "DeferralPolicy", "calibration_table",
+    "DeferralPolicy",
     "ReconstructionMaps", "OutputVariance", "OutputTemperature",
-    "Hidden", "hidden_latents",
 ]  # fmt: skip

@@ -16,29 +16,23 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import pandas as pd
 
-from sure_pyro.calibrated.arrays import as_float64
 from sure_pyro.calibrated.held_out import families, held_out, stream
 from sure_pyro.calibrated.model import CalibratedPrediction
 from sure_pyro.calibrated.road import (
     check_kind,
     check_regression,
     check_road,
-    check_took,
     followed_by,
     sizes_moved,
 )
-from sure_pyro.calibrated.rows import pattern_in, rows_for, target_in
-from sure_pyro.calibration import (
-    ConformalIntervals,
-    ConformalSets,
-    Intervals,
-    Sets,
-    check,
-)
+from sure_pyro.calibration import ConformalIntervals, ConformalSets, Intervals, Sets
 from sure_pyro.calibration.conformal import Rare
 from sure_pyro.calibration.files import Stored
 from sure_pyro.data import Batch
 from sure_pyro.data.store import LatentStore
+from sure_pyro.evaluation.arrays import as_float64
+from sure_pyro.evaluation.rows import check_took, pattern_in, rows_for, target_in
+from sure_pyro.metrics import check
 from sure_pyro.models import SURE, Prediction
 
 KINDS: dict[str, type[ConformalIntervals] | type[ConformalSets]] = {

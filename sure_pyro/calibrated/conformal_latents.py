@@ -15,20 +15,21 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from sure_pyro.calibrated.arrays import as_float64
 from sure_pyro.calibrated.conformal import around, as_promised, rows_followed
 from sure_pyro.calibrated.held_out import families, held_out, stream
-from sure_pyro.calibrated.hidden import Hidden, hidden_latents
 from sure_pyro.calibrated.model import CalibratedPrediction
 from sure_pyro.calibrated.road import check_kind, followed_by
-from sure_pyro.calibrated.rows import pattern_in
-from sure_pyro.calibration import ConformalIntervals, Intervals, check
+from sure_pyro.calibration import ConformalIntervals, Intervals
 from sure_pyro.calibration.conformal import Rare
 from sure_pyro.calibration.files import Stored
 from sure_pyro.calibration.mondrian import Quantile
-from sure_pyro.calibration.patterns import Pattern
 from sure_pyro.data import Batch
 from sure_pyro.data.store import LatentStore, in_memory
+from sure_pyro.evaluation.arrays import as_float64
+from sure_pyro.evaluation.hidden import Hidden, hidden_latents
+from sure_pyro.evaluation.rows import pattern_in
+from sure_pyro.metrics import check
+from sure_pyro.metrics.patterns import Pattern
 from sure_pyro.models import SURE, LocScale, Prediction
 
 ROWS_NEEDED = "its rows need two modalities or more, and masks other than `masks='recorded'`."

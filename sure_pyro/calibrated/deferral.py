@@ -1,4 +1,4 @@
-"""Which predictions to hand to a human, decided by the model's own doubt per mask pattern.
+"""Which predictions to hand to a human, decided by the model's own uncertainty per mask pattern.
 
 `sure_pyro.calibration.DeferralThresholds` is for arrays; the policy reads score, loss and pattern
 off predictions, and keeps the one static threshold for the same goal beside them.
@@ -15,21 +15,27 @@ import pandas as pd
 from jaxtyping import Bool
 from torch import Tensor
 
-from sure_pyro.calibrated.doubt import Tolerance, check_score, check_tolerance, doubt, loss
+from sure_pyro.calibrated.decision_scores import (
+    Tolerance,
+    check_score,
+    check_tolerance,
+    loss,
+    uncertainty_score,
+)
 from sure_pyro.calibrated.held_out import groups_of, held_out, one_row_each
 from sure_pyro.calibrated.model import CalibratedSURE
 from sure_pyro.calibrated.road import (
     check_regression,
     check_road,
-    check_took,
     sizes_moved,
 )
-from sure_pyro.calibrated.rows import pattern_in, rows_for, target_in
-from sure_pyro.calibration import Decisions, DeferralReport, DeferralThresholds, check
+from sure_pyro.calibration import Decisions, DeferralReport, DeferralThresholds
 from sure_pyro.calibration.files import Stored
 from sure_pyro.calibration.risk_control import rows_needed
 from sure_pyro.data import Batch, MaskedRows, one_mask_each
 from sure_pyro.data.store import LatentStore
+from sure_pyro.evaluation.rows import check_took, pattern_in, rows_for, target_in
+from sure_pyro.metrics import check
 from sure_pyro.models import SURE, Prediction
 
 Scope = Literal["pattern", "overall"]
@@ -43,11 +49,11 @@ class DeferralPolicy(Stored):
     Parameters
     ----------
     thresholds : calibration.DeferralThresholds
-        A threshold on the doubt for each mask pattern.
+        A threshold on the uncertainty score for each mask pattern.
     static : calibration.DeferralThresholds
         The one threshold for the same goal, to compare with.
     road : {"taylor", "sampling", "none"}
-        Whose doubt is asked.
+        Whose uncertainty is asked.
     tolerance : tuple of float or None
         Tolerated error of each output, for regression.
     score : {"error", "sd"}
@@ -177,12 +183,12 @@ class DeferralPolicy(Stored):
         Warns
         -----
         UserWarning
-            If the model has followed outcomes since the fit: its doubts mean something else now.
+            If the model has followed outcomes since the fit: its uncertainty means another thing now.
         """
         self._check(prediction)
         remedy = "Fit the policy again on recent rows."
         sizes_moved(prediction, self.belongs_to, "thresholds", remedy)
-        u = doubt(prediction, self.road, self.tolerance, self.score)
+        u = uncertainty_score(prediction, self.road, self.tolerance, self.score)
         return self.thresholds.decide(u, pattern_in(prediction, available))
 
     def evaluate(self, prediction: Prediction, batch: Batch) -> DeferralReport:
@@ -256,5 +262,5 @@ def _rows(
 ) -> Rows:
     """Score, loss and pattern of every row."""
     target = target_in(prediction, batch)
-    u = doubt(prediction, road, tolerance, score)
+    u = uncertainty_score(prediction, road, tolerance, score)
     return u, loss(prediction, road, target, tolerance), pattern_in(prediction)

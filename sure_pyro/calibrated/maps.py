@@ -21,10 +21,11 @@ import torch
 from jaxtyping import Bool, Int, Shaped
 from torch import Tensor
 
-from sure_pyro.calibrated.arrays import as_float64
-from sure_pyro.calibrated.hidden import Hidden
-from sure_pyro.calibration import TemperatureScaling, VarianceRecalibration, mask_pattern
+from sure_pyro.calibration import TemperatureScaling, VarianceRecalibration
 from sure_pyro.calibration.following import check_step, largest_sum
+from sure_pyro.evaluation.arrays import as_float64
+from sure_pyro.evaluation.hidden import Hidden
+from sure_pyro.metrics import mask_pattern
 from sure_pyro.models import LocScale
 from sure_pyro.propagation import Moments
 

@@ -14,19 +14,20 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from sure_pyro.backbones import Backbone
-from sure_pyro.calibrated.arrays import as_array
 from sure_pyro.calibrated.held_out import stream
-from sure_pyro.calibrated.hidden import hidden_latents
 from sure_pyro.calibrated.maps import (
     OUTPUT_MAPS,
     Answer,
     OutputMap,
     ReconstructionMaps,
 )
-from sure_pyro.calibrated.rows import rows_for
-from sure_pyro.calibration import mask_pattern, read_json, write_json
+from sure_pyro.calibration import read_json, write_json
 from sure_pyro.data import Batch, MaskedRows
 from sure_pyro.data.store import LatentStore
+from sure_pyro.evaluation.arrays import as_array
+from sure_pyro.evaluation.hidden import hidden_latents
+from sure_pyro.evaluation.rows import rows_for
+from sure_pyro.metrics import mask_pattern
 from sure_pyro.models import SURE, Latents, LocScale, Prediction
 
 FILE, WEIGHTS = "calibration.json", "weights.safetensors"

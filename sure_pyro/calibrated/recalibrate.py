@@ -12,9 +12,7 @@ from typing import cast, get_args
 
 import numpy as np
 
-from sure_pyro.calibrated.arrays import as_float64
 from sure_pyro.calibrated.held_out import families, held_out
-from sure_pyro.calibrated.hidden import hidden_latents
 from sure_pyro.calibrated.maps import (
     Evidence,
     OutputMap,
@@ -24,11 +22,13 @@ from sure_pyro.calibrated.maps import (
     VarianceKind,
 )
 from sure_pyro.calibrated.model import CalibratedSURE, Calibration, before_outputs, target_array
-from sure_pyro.calibrated.rows import rows_for
-from sure_pyro.calibration import check
 from sure_pyro.calibration.shrinkage import PRIOR_SCALE
 from sure_pyro.data import Batch, MaskedRows
 from sure_pyro.data.store import LatentStore
+from sure_pyro.evaluation.arrays import as_float64
+from sure_pyro.evaluation.hidden import hidden_latents
+from sure_pyro.evaluation.rows import rows_for
+from sure_pyro.metrics import check
 from sure_pyro.models import SURE, Prediction
 
 VARIANCE_KINDS = get_args(VarianceKind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sure_pyro.calibrated.model import CalibratedPrediction
-from sure_pyro.calibration import check
+from sure_pyro.metrics import check
 from sure_pyro.models import Prediction
 
 ROADS = ("taylor", "sampling", "none")
@@ -14,15 +14,6 @@ def check_road(road: str) -> str:
     if road not in ROADS:
         raise ValueError(f"`propagate` must be one of {list(ROADS)}; got {road!r}.")
     return road
-
-
-def check_took(prediction: Prediction, road: str) -> None:
-    """Refuse a prediction that did not take the road of the fit."""
-    if road not in prediction.moments:
-        raise ValueError(
-            f"The fit is of the road {road!r}; this prediction took {list(prediction.roads)}. Use "
-            f"`model.predict(batch, propagate={road!r})`."
-        )
 
 
 def check_kind(prediction: Prediction, calibrated: bool) -> None:

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num, Shaped
 
-from sure_pyro.calibration import check
 from sure_pyro.calibration.mondrian import MondrianQuantiles
+from sure_pyro.metrics import check
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from jaxtyping import Bool, Float, Num, Shaped
 
-from sure_pyro.calibration import check
 from sure_pyro.calibration.allocation import allocate, allocate_risk, cut
 from sure_pyro.calibration.files import Stored
-from sure_pyro.calibration.patterns import Pattern, PerPattern, rows_by_pattern
 from sure_pyro.calibration.risk_control import controlled_threshold
-from sure_pyro.calibration.risk_coverage import RiskCoverage, risk_coverage
+from sure_pyro.metrics import check
+from sure_pyro.metrics.patterns import Pattern, PerPattern, rows_by_pattern
+from sure_pyro.metrics.risk_curves import RiskCoverage, risk_coverage
 
 if TYPE_CHECKING:
     import pandas as pd

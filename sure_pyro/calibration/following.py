@@ -42,8 +42,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from sure_pyro.calibration import check
-from sure_pyro.calibration.patterns import Pattern, rows_by_pattern
+from sure_pyro.metrics import check
+from sure_pyro.metrics.patterns import Pattern, rows_by_pattern
 
 SMALLEST = 1e-12
 """Of quantiles (in standard deviations, or in probability) and factors: they can rise again."""

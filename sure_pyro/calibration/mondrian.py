@@ -31,14 +31,14 @@ import numpy as np
 import scipy.stats
 from jaxtyping import Bool, Float
 
-from sure_pyro.calibration import check
 from sure_pyro.calibration.following import (
     Followed,
     check_step,
     follow,
     move_quantile,
 )
-from sure_pyro.calibration.patterns import Pattern, rows_by_pattern
+from sure_pyro.metrics import check
+from sure_pyro.metrics.patterns import Pattern, rows_by_pattern
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from jaxtyping import Bool, Float, Num, Shaped
 
-from sure_pyro.calibration import check, shrinkage
+from sure_pyro.calibration import shrinkage
 from sure_pyro.calibration.curves import FLOOR, MINIMUM_ROWS, SHAPES, Curve, fit_curve, rescale
 from sure_pyro.calibration.following import (
     Followed,
@@ -32,7 +32,8 @@ from sure_pyro.calibration.following import (
     followed_state,
     move_factor,
 )
-from sure_pyro.calibration.patterns import Pattern, rows_by_pattern
+from sure_pyro.metrics import check
+from sure_pyro.metrics.patterns import Pattern, rows_by_pattern
 
 if TYPE_CHECKING:
     import pandas as pd

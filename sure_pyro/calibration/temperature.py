@@ -20,7 +20,7 @@ import scipy.optimize
 import scipy.special
 from jaxtyping import Int, Num, Shaped
 
-from sure_pyro.calibration import check, shrinkage
+from sure_pyro.calibration import shrinkage
 from sure_pyro.calibration.following import (
     Followed,
     check_step,
@@ -30,8 +30,9 @@ from sure_pyro.calibration.following import (
     largest_sum,
     move_temperature,
 )
-from sure_pyro.calibration.patterns import Pattern, rows_by_pattern
 from sure_pyro.calibration.recalibration import Recalibrated
+from sure_pyro.metrics import check
+from sure_pyro.metrics.patterns import Pattern, rows_by_pattern
 
 if TYPE_CHECKING:
     import pandas as pd

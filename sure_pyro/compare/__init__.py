@@ -1,7 +1,6 @@
 """Many uncertainty models, one table: evaluation masks, scores, and the comparison itself."""
 
 from sure_pyro.compare.comparison import Comparison, Failure
-from sure_pyro.compare.metrics import METRICS, Metric
 from sure_pyro.compare.recipe import Built, Filling, Fitted, Recipe, recipe
 from sure_pyro.compare.run import compare
 
@@ -9,6 +8,4 @@ __all__ = [
     "compare", "Comparison", "Failure",
     # what can be compared
     "Recipe", "recipe", "Filling", "Built", "Fitted",
-    # what is measured
-    "METRICS", "Metric",
 ]  # fmt: skip

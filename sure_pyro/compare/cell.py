@@ -18,13 +18,10 @@ from typing import Any
 from sure_pyro.backbones import Backbone, MLPBackbone, TransformerBackbone, pretrain
 from sure_pyro.backbones.small import SmallBackbone
 from sure_pyro.compare.data import Rows
-from sure_pyro.compare.evaluate import evaluate
-from sure_pyro.compare.masks import Mask, named_masks
-from sure_pyro.compare.memory import peak_memory
-from sure_pyro.compare.outcome import Outcome, observe, observe_filling
 from sure_pyro.compare.recipe import Built, Filling, Fitted, Recipe, Spec
 from sure_pyro.data.classes import aligned
 from sure_pyro.data.masked_rows import MaskedRows, draw_masks
+from sure_pyro.evaluation import Evaluation, Mask, evaluate, evaluate_filling, named_masks
 from sure_pyro.files import folder_replacing
 from sure_pyro.guides import weight_guide
 from sure_pyro.identity import Settings, identity
@@ -35,7 +32,7 @@ BACKBONES: dict[str, type[SmallBackbone]] = {"mlp": MLPBackbone, "transformer": 
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Protocol:
     """How models are scored: the same for all.
 
     Parameters
@@ -86,20 +83,15 @@ def fit_point(recipe: Recipe, rows: Rows, seed: int, backbone: Backbone, folder:
     train = rows.train if recipe.prepare is None else recipe.prepare(rows.train, seed)
     model = SURE(backbone, recipe.reconstructor, **recipe.model)
     start = time.perf_counter()
-    with peak_memory() as peak:
-        history = fit(
-            model, train, rows.validation, recipe.objective,
-            seed=seed, progress_bar=False, **recipe.fit,
-        )  # fmt: skip
+    history = fit(
+        model, train, rows.validation, recipe.objective, seed=seed, progress_bar=False, **recipe.fit
+    )
     seconds = time.perf_counter() - start
     _stop_if_interrupted(history)
     with folder_replacing(folder) as temporary:
         model.save(temporary)
-        text = json.dumps({
-            "seconds": seconds, "memory": peak.megabytes,
-            "history": history.records, "best": history.best,
-        })  # fmt: skip
-        (temporary / "fit.json").write_text(text, encoding="utf-8")
+        about = {"seconds": seconds, "history": history.records, "best": history.best}
+        (temporary / "fit.json").write_text(json.dumps(about), encoding="utf-8")
     return folder
 
 
@@ -109,7 +101,7 @@ def run_cell(
     seed: int,
     backbone: Backbone | None,
     point: Path | None,
-    evaluation: Evaluation,
+    protocol: Protocol,
 ) -> dict[str, Any]:
     """Make the model of a cell and score it.
 
@@ -122,26 +114,24 @@ def run_cell(
         Not needed for a fitted model.
     point : Path, optional
         Folder of the point estimate of a recipe.
-    evaluation : Evaluation
+    protocol : Protocol
 
     Returns
     -------
     dict
-        ``lines`` as of `evaluate`, ``costs``, and ``history`` where there is one.
+        ``lines`` of `sure_pyro.evaluation.score`, ``costs``, and ``history`` where there is one.
     """
     start = time.perf_counter()
-    with peak_memory() as peak:
-        model, before = _make(spec, rows, seed, backbone, point)
-        seconds = time.perf_counter() - start
-        masked = _numbered_as(model, evaluation.draw(rows, seed))
-        outcome = _observe(spec, model, masked, evaluation, seed)
-        lines = evaluate(outcome, masked, seed)
+    model, before = _make(spec, rows, seed, backbone, point)
+    seconds = time.perf_counter() - start
+    masked = _numbered_as(model, protocol.draw(rows, seed))
+    found = _evaluate(spec, model, masked, protocol, seed)
     costs = {
         "fit_seconds": before.get("seconds", 0.0) + (0.0 if isinstance(spec, Fitted) else seconds),
-        "predict_seconds": outcome.seconds,
-        "memory": max(before.get("memory", 0.0), peak.megabytes),
+        "predict_seconds": found.seconds,
         "parameters": _trained_numbers(spec, model),
     }
+    lines = found.table.to_dict("records")
     return {"lines": lines, "costs": costs, "history": before.get("history", [])}
 
 
@@ -199,12 +189,12 @@ def _numbered_as(model: Any, masked: MaskedRows) -> MaskedRows:
     return replace(masked, batch=batch, complete=complete)
 
 
-def _observe(
-    spec: Spec, model: Any, masked: MaskedRows, evaluation: Evaluation, seed: int
-) -> Outcome:
+def _evaluate(
+    spec: Spec, model: Any, masked: MaskedRows, protocol: Protocol, seed: int
+) -> Evaluation:
     if isinstance(spec, Filling):
-        return observe_filling(model, masked, spec.fill)
-    return observe(model, masked, **{"seed": seed, **evaluation.predict, **spec.predict})
+        return evaluate_filling(model, masked, spec.fill)
+    return evaluate(model, masked, seed, **{"seed": seed, **protocol.predict, **spec.predict})
 
 
 def _trained_numbers(spec: Spec, model: Any) -> float:

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from sure_pyro.compare.metrics import COSTS, METRICS, metric
 from sure_pyro.compare.paired import LEVEL, paired_difference, ranks
 from sure_pyro.compare.reading import as_html, as_text
-from sure_pyro.compare.slices import OVERALL
+from sure_pyro.evaluation.slices import OVERALL
+from sure_pyro.metrics import METRICS, metric
+from sure_pyro.metrics.registry import COSTS
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -43,7 +44,7 @@ class Comparison:
     table : DataFrame
         Tidy: ``data, model, seed, kind, slice, rows, metric, value``. `kind` is ``"overall"``,
         ``"hidden"`` (the slice is how many modalities are hidden), ``"pattern"`` (which are
-        visible) or ``"mask"``. What a metric means is in `sure_pyro.compare.METRICS`.
+        visible) or ``"mask"``. What a metric means is in `sure_pyro.metrics.METRICS`.
     history : DataFrame
         Epochs of the point estimates, with data, model and seed.
     tasks : dict of str to str
@@ -162,7 +163,7 @@ class Comparison:
         ValueError
             If the metric alone does not say which values are good.
         """
-        if metric(name).good is None:
+        if metric(name).better is None:
             raise ValueError(f"{name!r} alone does not say which model is better.")
         return ranks(self.values(name, data, kind, part), METRICS[name], level)
 
@@ -214,7 +215,8 @@ class Comparison:
         order = {name: list(dict.fromkeys(t[name])) for name in index}
         found = found.reindex(order)
         for name in found.data_vars:
-            found[name].attrs["long_name"] = METRICS[str(name)].label
+            m = METRICS[str(name)]
+            found[name].attrs |= {"long_name": m.label, "units": m.unit}
         found = found.assign_coords(task=("data", [self.tasks[data] for data in order["data"]]))
         return found.assign_attrs(reference=self.reference)
 
@@ -263,11 +265,11 @@ def _difference(
 ) -> dict[str, Any]:
     a, b = wide[model].to_numpy(), wide[reference].to_numpy()
     d, m = paired_difference(a, b, level), METRICS[name]
-    bad = paired_difference(m.badness(a), m.badness(b), level) if m.good else d
+    bad = paired_difference(m.badness(a), m.badness(b), level) if m.better else d
     certain = bad.lower > 0 or bad.upper < 0
     verdict = "within noise"
     if certain:
-        verdict = "different" if m.good is None else "worse" if bad.lower > 0 else "better"
+        verdict = "different" if m.better is None else "worse" if bad.lower > 0 else "better"
     seeds = int((np.isfinite(a) & np.isfinite(b)).sum())
     return {"difference": d.estimate, "lower": d.lower, "upper": d.upper, "seeds": seeds,
             "verdict": verdict}  # fmt: skip

@@ -13,8 +13,7 @@ import pandas as pd
 import scipy.stats
 from jaxtyping import Float
 
-from sure_pyro.calibration import Interval
-from sure_pyro.compare.metrics import Metric
+from sure_pyro.metrics import Interval, Metric
 
 LEVEL = 0.9
 

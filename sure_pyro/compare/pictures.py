@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from sure_pyro.compare.metrics import METRICS, ONE
-from sure_pyro.compare.reading import SCORES
+from sure_pyro.evaluation.observed import SCORES
+from sure_pyro.metrics import METRICS
+from sure_pyro.metrics.registry import ONE
 from sure_pyro.plots.comparison import plot_by_hidden, plot_comparison
 
 if TYPE_CHECKING:
@@ -16,12 +17,6 @@ if TYPE_CHECKING:
     from sure_pyro.compare.comparison import Comparison
 
 PANELS = ("score", "nll", "aurc", "correlation_within", "variance_ratio")
-SHORT = {
-    "nll": "NLL of the target (nats)",
-    "aurc": "AURC: loss of the surest rows first",
-    "correlation_within": "correlation of uncertainty and error,\nwithin masks",
-    "variance_ratio": "claimed / actual variance\nof the reconstruction",
-}
 
 
 def plot_metric(
@@ -29,13 +24,13 @@ def plot_metric(
 ) -> matplotlib.axes.Axes:
     """One metric of a comparison: see `Comparison.plot`."""
     task = c.tasks[c.only(data)]
-    label = SCORES[task] if name == "score" else SHORT.get(name, METRICS[name].label)
+    label = SCORES[task] if name == "score" else METRICS[name].title
     attainable = None
     possible = name.replace("_within", "_attainable")
     if possible != name and possible in c.metrics(data):
         attainable = c.values(possible, data).mean().dropna().to_dict()
     values = c.values(name, data).reindex(columns=list(c.models))  # a row and a colour for each
-    good = 1.0 if METRICS[name].good == ONE else None
+    good = 1.0 if METRICS[name].better == ONE else None
     return plot_comparison(values, ax, label=label, good=good, attainable=attainable)
 
 

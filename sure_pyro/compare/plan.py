@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sure_pyro.backbones import Backbone
-from sure_pyro.compare.cell import Evaluation, fit_point, make_backbone, run_cell
+from sure_pyro.compare.cell import Protocol, fit_point, make_backbone, run_cell
 from sure_pyro.compare.data import Cut, Rows, rows
 from sure_pyro.compare.jobs import Job
 from sure_pyro.compare.recipe import Built, Fitted, Recipe, Spec
@@ -29,14 +29,14 @@ class Plan:
     Parameters
     ----------
     store : Store
-    evaluation : Evaluation
+    protocol : Protocol
     backbone : str, Callable or Backbone
     pretraining : mapping
         Options of `pretrain`.
     """
 
     store: Store
-    evaluation: Evaluation
+    protocol: Protocol
     backbone: Any
     pretraining: Mapping[str, Any]
     jobs: dict[str, Job] = field(default_factory=dict)
@@ -59,13 +59,13 @@ class Plan:
         if isinstance(spec, Fitted):
             model = spec.of_seed(seed)
             settings = {
-                **base, **self.evaluation.settings(), "fitted": identity(model),
+                **base, **self.protocol.settings(), "fitted": identity(model),
                 "own predict": identity(spec.predict),
             }  # fmt: skip
         else:
             below = {**base, "backbone": identity(self.backbone),
                      "pretraining": identity(self.pretraining)}  # fmt: skip
-            settings = {**below, **self.evaluation.settings(), **spec.settings()}
+            settings = {**below, **self.protocol.settings(), **spec.settings()}
         record = self.store.read_cell(names, settings)
         if record is not None:
             self.finished[names] = record
@@ -77,7 +77,7 @@ class Plan:
         def arguments(results: dict[str, Any]) -> tuple:
             backbone = results[needs[0]] if needs else None
             point = results[needs[1]] if len(needs) > 1 else None
-            return spec, parts, seed, backbone, point, self.evaluation
+            return spec, parts, seed, backbone, point, self.protocol
 
         self.jobs[key] = Job(key, run_cell, arguments, needs, here=isinstance(spec, Fitted),
                              cost=_cost(spec))  # fmt: skip

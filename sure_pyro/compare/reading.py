@@ -8,38 +8,36 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from sure_pyro.compare.metrics import METRICS
+from sure_pyro.evaluation.observed import SCORES
+from sure_pyro.metrics import METRICS
 
 if TYPE_CHECKING:
     from sure_pyro.compare.comparison import Comparison
 
-SHOWN = {
-    "score": "score",
-    "nll": "NLL",
-    "ece": "ECE",
-    "crps": "CRPS",
-    "coverage": "90 % coverage",
-    "reconstruction_error": "reconstruction MSE",
-    "correlation_within": "correlation within masks",
-    "variance_ratio": "claimed / actual",
-    "aurc": "AURC",
-    "fit_seconds": "fit (s)",
-}
-"""Metrics of the short table, and their headings."""
+SHOWN = (
+    "score",
+    "nll",
+    "ece",
+    "crps",
+    "coverage",
+    "reconstruction_error",
+    "correlation_within",
+    "variance_ratio",
+    "aurc",
+    "fit_seconds",
+)
+"""Metrics of the short table."""
 
 DECIDING = ("score", "nll", "correlation_within", "variance_ratio", "aurc")
 """Metrics that get a sentence."""
-
-SCORES = {"classification": "accuracy", "multilabel": "label accuracy", "regression": "R²"}
 
 
 def short_table(c: Comparison, data: str) -> pd.DataFrame:
     """Mean ± standard deviation over seeds of the main metrics; ``[a-b]``: possible ranks."""
     found: dict[str, dict[str, str]] = {}
-    for name, heading in SHOWN.items():
+    for name in SHOWN:
         if name not in c.metrics(data):
             continue
-        heading = SCORES[c.tasks[data]] if name == "score" else heading
         values = c.values(name, data)
         cells = {m: _number(values[m], name) for m in values}
         if name == "correlation_within":
@@ -47,7 +45,7 @@ def short_table(c: Comparison, data: str) -> pd.DataFrame:
         if name in DECIDING and values.shape[1] > 1:
             table = c.ranks(name, data)
             cells = {m: cell + _span(table, m) for m, cell in cells.items()}
-        found[heading] = cells
+        found[_label(c, data, name)] = cells
     frame = pd.DataFrame(found).fillna("-")
     return frame.reindex([m for m in c.models if m in frame.index]).rename_axis("model")
 
@@ -61,6 +59,7 @@ def sentences(c: Comparison, data: str) -> Iterator[str]:
         if len(table) < 2:
             continue
         first, label = table.index[0], _label(c, data, name)
+        label = label[0].upper() + label[1:]
         level = [m for m in table.index[1:] if table.loc[m, "within_noise"]]
         words = f"{label}: {first} is first ({table['mean'].iloc[0]:.3g})"
         if len(level) == len(table) - 1:
@@ -114,8 +113,7 @@ def _with_cells(c: Comparison) -> list[str]:
 
 
 def _label(c: Comparison, data: str, name: str) -> str:
-    label = SCORES[c.tasks[data]] if name == "score" else METRICS[name].label
-    return label[0].upper() + label[1:]
+    return SCORES[c.tasks[data]] if name == "score" else METRICS[name].label
 
 
 def _number(values: pd.Series, name: str) -> str:

@@ -11,14 +11,14 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from sure_pyro.backbones import Backbone
-from sure_pyro.compare.cell import BACKBONES, Evaluation
+from sure_pyro.compare.cell import BACKBONES, Protocol
 from sure_pyro.compare.comparison import Comparison, Failure
 from sure_pyro.compare.data import resolve_data
 from sure_pyro.compare.jobs import Failed, Job, run_jobs
-from sure_pyro.compare.masks import Mask
 from sure_pyro.compare.plan import Plan, with_defaults
 from sure_pyro.compare.recipe import resolve
 from sure_pyro.compare.store import Store
+from sure_pyro.evaluation.masks import Mask
 
 
 def compare(
@@ -42,7 +42,7 @@ def compare(
     backbone, the weights, the masks and the draws; so the scatter over seeds holds all of it, and
     models of one seed can be compared in pairs. The backbone is pretrained once for each dataset
     and seed, and a point estimate is fitted once for all recipes that differ only in what follows
-    it. Every metric of `sure_pyro.compare.METRICS` is computed over all masks, for each number of
+    it. Every metric of `sure_pyro.metrics.METRICS` is computed over all masks, for each number of
     hidden modalities and for each mask pattern.
 
     Parameters
@@ -100,7 +100,7 @@ def compare(
     reference = _checked(reference or next(iter(specs)), specs, seeds, workers, backbone)
     with contextlib.ExitStack() as stack:
         root = out or stack.enter_context(tempfile.TemporaryDirectory(prefix="sure_pyro-"))
-        plan = Plan(Store(Path(root)), Evaluation(masks, predict or {}), backbone,
+        plan = Plan(Store(Path(root)), Protocol(masks, predict or {}), backbone,
                     pretraining or {}).add(cuts, specs, seeds)  # fmt: skip
         failures, interrupted = _run(plan, workers, progress_bar)
     tasks = {name: str(cut(seeds[0])[2].task) for name, cut in cuts.items()}

@@ -20,7 +20,7 @@ from sure_pyro.files import folder_replacing, write_text
 from sure_pyro.identity import Settings, digest
 from sure_pyro.models import SURE
 
-FORMAT = 1
+FORMAT = 2
 """Raised when a metric or the meaning of a setting changes: older cells are then fitted again."""
 
 

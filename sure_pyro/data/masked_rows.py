@@ -11,14 +11,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int, Shaped
+from jaxtyping import Int, Shaped
 
 from sure_pyro.data import missing
 from sure_pyro.data.batch import Batch
 from sure_pyro.data.evaluation import EvaluationMasks
 from sure_pyro.data.patterns import mask_patterns
 
-RANDOM = "random"
 MOST_MODALITIES = 10
 """Of `every_mask`: 1023 masks of each row."""
 
@@ -64,11 +63,6 @@ class MaskedRows:
         if group is None or len(group.unique()) < 2:
             return self.row
         return group.cpu().numpy()[self.row]
-
-    def slices(self) -> dict[str, Bool[np.ndarray, " N"]]:
-        """Rows of each size of the mask, and of all that hide something."""
-        sizes = {str(k): self.hidden == k for k in range(int(self.hidden.max()) + 1)}
-        return {**sizes, RANDOM: self.hidden > 0}
 
     def hidden_on_purpose(self, name: str) -> Int[np.ndarray, " n"]:
         """Rows of `batch` in which a modality was hidden and is known."""

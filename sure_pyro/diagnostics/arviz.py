@@ -30,10 +30,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sure_pyro.calibrated.rows import rows_of
 from sure_pyro.data import Batch
 from sure_pyro.diagnostics.adapter import as_arviz
 from sure_pyro.diagnostics.groups import Arrays, check_draws, groups
+from sure_pyro.evaluation.rows import rows_of
 from sure_pyro.models import Prediction
 from sure_pyro.models.weights import WeightPosterior
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import matplotlib.axes
 import numpy as np
 
-from sure_pyro.calibration import IntervalCoverage
+from sure_pyro.metrics import IntervalCoverage
 from sure_pyro.plots.patterns import wilson
 from sure_pyro.plots.style import axes, points
 
@@ -23,7 +23,7 @@ def plot_coverage(
     Parameters
     ----------
     curves : mapping of str to IntervalCoverage
-        From `sure_pyro.calibration.gaussian_coverage`, by name of the series.
+        From `sure_pyro.metrics.gaussian_coverage`, by name of the series.
     rows : int, optional
         How many rows a point rests on: draws where 95 % of right ones would lie.
 

@@ -1,4 +1,4 @@
-"""Predicted over actual size, as time goes on."""
+"""Predicted over observed size, as time goes on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import matplotlib.ticker
 import numpy as np
 from jaxtyping import Num
 
-from sure_pyro.calibration import check
+from sure_pyro.metrics import check
 from sure_pyro.plots.style import axes, line
 
 Pair = tuple[Num[np.ndarray, " N"], Num[np.ndarray, " N"]]
@@ -21,15 +21,15 @@ def plot_ratio_over_time(
     *,
     window: int = 200,
     band: tuple[float, float] = (0.9, 1.1),
-    ylabel: str = "predicted / actual variance",
+    ylabel: str = "predicted / observed variance",
 ) -> matplotlib.axes.Axes:
-    """Plot the ratio of two moving averages, claimed over actual, in order of time.
+    """Plot the ratio of two moving averages, predicted over observed, in order of time.
 
     Parameters
     ----------
     series : mapping of str to (ndarray, ndarray), each of shape (N,)
-        By name, claimed variances and squared errors of the rows of one mask pattern; or claimed
-        doubts and whether the answer was wrong.
+        By name, predicted variances and squared errors of the rows of one mask pattern; or
+        uncertainty scores and whether the answer was wrong.
     window : int
         Rows in an average.
     band : (float, float)
@@ -42,14 +42,14 @@ def plot_ratio_over_time(
 
     Notes
     -----
-    Below 1 errors are larger than claimed. Even right variances wander: an average of `window`
+    Below 1 errors are larger than predicted. Even right variances wander: an average of `window`
     squared Gaussian errors scatters by sqrt(2 / `window`), 10 % at 200 rows.
     """
     if not series:
         raise ValueError("`series` needs at least one series; got none.")
     ax = axes(ax)
-    for number, (name, (claimed, actual)) in enumerate(series.items()):
-        s2, e2 = check.alike({"claimed": claimed, "actual": actual})
+    for number, (name, (predicted, observed)) in enumerate(series.items()):
+        s2, e2 = check.alike({"predicted": predicted, "observed": observed})
         if len(s2) < check.at_least("window", window, 1):
             raise ValueError(f"`window` is {window} rows, and {name!r} has only {len(s2)}.")
         average = np.full(window, 1 / window)

@@ -23,7 +23,7 @@ def plot_pit(
     Parameters
     ----------
     values : ndarray, shape (N,), in [0, 1]
-        From `sure_pyro.calibration.pit`.
+        From `sure_pyro.metrics.pit`.
     bins : int
 
     Notes

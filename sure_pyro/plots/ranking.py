@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import matplotlib.axes
 
-from sure_pyro.calibration import RiskCoverage, Sparsification
+from sure_pyro.metrics import RiskCoverage, Sparsification
 from sure_pyro.plots.style import axes, line, points
 
 

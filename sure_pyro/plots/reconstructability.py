@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import matplotlib.axes
 
-from sure_pyro.calibration import Interval, Reconstructability
+from sure_pyro.metrics import Interval, Reconstructability
 from sure_pyro.plots.style import COLOURS, MARKERS, axes
 
 

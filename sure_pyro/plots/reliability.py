@@ -1,4 +1,4 @@
-"""Reliability: what was claimed against what happened, bin by bin."""
+"""Reliability: what was predicted against what observed, bin by bin."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import matplotlib.axes
 import numpy as np
 
-from sure_pyro.calibration import Bins
+from sure_pyro.metrics import Bins
 from sure_pyro.plots.patterns import wilson
 from sure_pyro.plots.style import axes, points
 
@@ -23,22 +23,22 @@ def plot_variance_reliability(
     Parameters
     ----------
     bins : mapping of str to Bins
-        From `sure_pyro.calibration.variance_bins`, by name of the series.
+        From `sure_pyro.metrics.variance_bins`, by name of the series.
     unit : str
         Of standard deviation and error.
 
     Notes
     -----
-    On the diagonal the uncertainty has the right size. Above it errors are larger than claimed
+    On the diagonal the uncertainty has the right size. Above it errors are larger than predicted
     (overconfident), below it smaller. A flat cloud says that the uncertainty does not rank.
     """
     ax = axes(ax)
-    claimed = {name: np.sqrt(b.claimed) for name, b in bins.items()}
-    happened = {name: np.sqrt(b.happened) for name, b in bins.items()}
-    top = 1.05 * max(float(x.max()) for x in [*claimed.values(), *happened.values()])
+    predicted = {name: np.sqrt(b.predicted) for name, b in bins.items()}
+    observed = {name: np.sqrt(b.observed) for name, b in bins.items()}
+    top = 1.05 * max(float(x.max()) for x in [*predicted.values(), *observed.values()])
     _diagonal(ax, top or 1.0)
     for number, name in enumerate(bins):
-        ax.plot(claimed[name], happened[name], label=name, **points(number))
+        ax.plot(predicted[name], observed[name], label=name, **points(number))
     ax.set(xlabel=f"predicted sd, {unit}", ylabel="actual root mean squared error")
     ax.legend()
     return ax
@@ -52,7 +52,7 @@ def plot_confidence_reliability(
     Parameters
     ----------
     bins : mapping of str to Bins
-        From `sure_pyro.calibration.confidence_bins`, by name of the series.
+        From `sure_pyro.metrics.confidence_bins`, by name of the series.
 
     Notes
     -----
@@ -62,9 +62,9 @@ def plot_confidence_reliability(
     ax = axes(ax)
     _diagonal(ax, 1.0)
     for number, (name, b) in enumerate(bins.items()):
-        low, high = wilson(b.happened, b.rows)
-        bars = [(b.happened - low).clip(min=0), (high - b.happened).clip(min=0)]
-        ax.errorbar(b.claimed, b.happened, bars, label=name, capsize=2, **points(number))
+        low, high = wilson(b.observed, b.rows)
+        bars = [(b.observed - low).clip(min=0), (high - b.observed).clip(min=0)]
+        ax.errorbar(b.predicted, b.observed, bars, label=name, capsize=2, **points(number))
     ax.set(xlim=(0, 1), ylim=(0, 1.02))
     ax.set(xlabel="probability of the predicted class", ylabel="share that is right")
     ax.legend()

@@ -21,10 +21,10 @@ from jaxtyping import Float
 from sklearn.linear_model import Ridge
 from torch import Tensor
 
-from sure_pyro.calibrated.arrays import as_float64
-from sure_pyro.calibrated.hidden import Hidden, hidden_latents
 from sure_pyro.data import Batch
 from sure_pyro.data.masked_rows import draw_masks
+from sure_pyro.evaluation.arrays import as_float64
+from sure_pyro.evaluation.hidden import Hidden, hidden_latents
 from sure_pyro.models import SURE
 
 

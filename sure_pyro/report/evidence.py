@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sure_pyro.calibration import Interval, Reconstructability
+from sure_pyro.metrics import Interval, Reconstructability
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Uncertainty:
     rows, cells, dropped : int
         Pairs (row, hidden modality) and cells (mask, hidden modality) that `within` rests on, and
         pairs in cells too small to count.
-    claimed, actual : float
+    predicted, observed : float
         Mean predicted variance and mean squared error of the reconstruction, in units of the
         latent's variance: 1 is what predicting the mean gives.
     """
@@ -82,26 +82,26 @@ class Uncertainty:
     rows: int
     cells: int
     dropped: int
-    claimed: float
-    actual: float
+    predicted: float
+    observed: float
 
     @property
     def ratio(self) -> float:
-        """Predicted over actual variance; 1 is right, below 1 overconfident."""
-        return self.claimed / self.actual if self.actual > 0 else float("inf")
+        """Predicted over observed variance; 1 is right, below 1 overconfident."""
+        return self.predicted / self.observed if self.observed > 0 else float("inf")
 
 
 @dataclass(frozen=True)
 class Propagation:
-    """Whether carrying the variance to the prediction pays, and whether the two roads agree.
+    """Whether carrying the variance to the prediction pays, and whether the two methods agree.
 
     Parameters
     ----------
     nll, aurc : dict of str to float
-        By road (``"none"``, ``"taylor"``, ``"sampling"``): negative log-likelihood in nats per
+        By method (``"none"``, ``"taylor"``, ``"sampling"``): negative log-likelihood in nats per
         row, and area under the risk-coverage curve.
     taylor, sampling : Interval
-        Negative log-likelihood minus that of the point prediction (road ``"none"``); paired.
+        Negative log-likelihood minus that of the point prediction (method ``"none"``); paired.
     between : Interval
         Sampling minus Taylor.
     verdicts : dict of str to int
@@ -169,7 +169,7 @@ class Evidence:
     objectives : dict of str to Compared
         Those that were compared, the one that the report is on among them.
     ratio_validation : float
-        Predicted over actual variance on the validation part.
+        Predicted over observed variance on the validation part.
     test_rows : int
     test_groups : int or None
         Where the data has groups.

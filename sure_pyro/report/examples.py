@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
-from sure_pyro.calibrated.arrays import as_float64
 from sure_pyro.data.masked_rows import MaskedRows
+from sure_pyro.evaluation.arrays import as_float64
 from sure_pyro.models import Prediction
 from sure_pyro.plots import plot_band, plot_images
 from sure_pyro.report.decode import Decoder

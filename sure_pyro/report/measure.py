@@ -6,88 +6,119 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Shaped
 
-from sure_pyro.calibrated.arrays import as_float64
-from sure_pyro.calibrated.hidden import Hidden, hidden_latents
-from sure_pyro.calibration import Interval, aurc, bootstrap_interval
-from sure_pyro.compare.scorer import Scorer
 from sure_pyro.data.masked_rows import MaskedRows
+from sure_pyro.evaluation import Hidden, Observed, Predicted, hidden_latents, score
+from sure_pyro.evaluation.observed import SCORES
+from sure_pyro.evaluation.pairs import Pairs
+from sure_pyro.evaluation.slices import OVERALL, RANDOM, hidden_slices
+from sure_pyro.metrics import Interval, bootstrap_interval, metric
 from sure_pyro.models import SURE, Prediction
 from sure_pyro.propagation import Moments, cross_check
 from sure_pyro.report.evidence import Propagation, Slice, Task
-from sure_pyro.report.reconstruction import measure_uncertainty
+from sure_pyro.report.reconstruction import independent_errors, measure_uncertainty
 
-ROADS = ("none", "taylor", "sampling")
+METHODS = ("none", "taylor", "sampling")
+FILLINGS = ("full", "zero", "mean", "swapped")
+SECOND = {"classification": "f1", "multilabel": "f1", "regression": "rmse"}
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What one model says under the evaluation masks.
+    """What one model predicts under the evaluation masks, and what was observed.
 
     Parameters
     ----------
     prediction : Prediction
-        Of all N masked rows, by all roads.
-    answers : dict of ndarray, shapes (N, C)
-        On the scale of `Scorer.loss`: of the pretrained model with nothing hidden (``"full"``; what
-        is truly absent is filled by its mean), with gaps filled by ``"zero"``, by the ``"mean"``,
-        by the reconstruction (``"swapped"``), and of SURE by Taylor (``"sure"``).
+        Of all N masked rows, by all methods.
+    predicted : dict of Predicted
+        By method (``"none"``, ``"taylor"``, ``"sampling"``); and of the pretrained model with
+        nothing hidden (``"full"``; what is truly absent is filled by its mean), with gaps filled by
+        ``"zero"``, by the ``"mean"``, by the reconstruction (``"swapped"``).
+    observed : Observed
     hidden : dict of Hidden
         By modality.
-    scorer : Scorer
-        Of the N rows.
+    pairs : Pairs
+        The same, scored.
     """
 
     prediction: Prediction
-    answers: Mapping[str, Float[np.ndarray, "N C"]]
+    predicted: Mapping[str, Predicted]
+    observed: Observed
     hidden: Mapping[str, Hidden]
-    scorer: Scorer
+    pairs: Pairs
+
+    def nll(self, method: str, pattern: np.ndarray) -> Float[np.ndarray, " N"]:
+        """Negative log-likelihood of every row, in nats."""
+        return nll_rows(self.observed, self.predicted[method], pattern)
 
 
 def observe(model: SURE, masked: MaskedRows, *, num_samples: int, seed: int) -> Outcome:
-    """Predict all masked rows by both roads, and by the pretrained model with three fillings."""
+    """Predict all masked rows by both methods, and by the pretrained model with three fillings."""
     prediction = model.predict(masked, "both", num_samples=num_samples, seed=seed)
-    scorer = Scorer.of(masked.batch)
-    answers = {
-        "full": as_float64(model.pretrained(masked.complete, "mean"))[masked.row],
-        "zero": as_float64(model.pretrained(masked.batch, "zero")),
-        "mean": as_float64(model.pretrained(masked.batch, "mean")),
-        "swapped": as_float64(model.pretrained(masked.batch, "reconstruction")),
-        "sure": scorer.answer_of(prediction, "taylor"),
+    task = str(masked.batch.task)
+    outputs = {
+        "full": model.pretrained(masked.complete, "mean")[torch.from_numpy(masked.row)],
+        "zero": model.pretrained(masked.batch, "zero"),
+        "mean": model.pretrained(masked.batch, "mean"),
+        "swapped": model.pretrained(masked.batch, "reconstruction"),
     }
+    predicted = {name: Predicted.of_pretrained(y, task) for name, y in outputs.items()}
+    predicted |= {method: Predicted.of(prediction, method) for method in METHODS}
     hidden = hidden_latents(model, masked, prediction.reconstruction)
-    return Outcome(prediction, answers, hidden, scorer)
+    pairs = Pairs.of(hidden, masked.pattern, seed)
+    return Outcome(prediction, predicted, Observed.of(masked.batch), hidden, pairs)
 
 
 def measure(outcome: Outcome, masked: MaskedRows, *, seed: int) -> dict[str, Slice]:
     """Everything on each size of the mask, and over all masks that hide something."""
+    names, kinds = ("score", "f1", "rmse", "nll", "aurc"), (OVERALL, "hidden")
+    tables = {
+        name: _by_slice(score(p, masked, names=names, kinds=kinds))
+        for name, p in outcome.predicted.items()
+    }
+    independent = independent_errors(outcome.hidden, masked.pattern, seed)
     return {
         name: Slice(
             name,
             int(rows.sum()),
-            _task(outcome, masked, rows, seed),
-            measure_uncertainty(outcome.hidden, masked, rows, seed),
-            _propagation(outcome, masked, rows, seed),
+            _task(outcome, {key: t.loc[name] for key, t in tables.items()}, masked, rows, seed),
+            measure_uncertainty(outcome.pairs, independent, rows),
+            _propagation(outcome, {m: tables[m].loc[name] for m in METHODS}, masked, rows, seed),
         )
-        for name, rows in masked.slices().items()
+        for name, rows in hidden_slices(masked).items()
     }
 
 
-def _task(outcome: Outcome, masked: MaskedRows, rows: Bool[np.ndarray, " N"], seed: int) -> Task:
-    scorer = outcome.scorer[rows]
-    answers = {name: answer[rows] for name, answer in outcome.answers.items()}
-    loss = {name: scorer.loss(answer) for name, answer in answers.items()}
+def _by_slice(table: pd.DataFrame) -> pd.DataFrame:
+    """One line for each number of hidden modalities and for all masks that hide something."""
+    names = table["slice"].where(table["kind"] != OVERALL, RANDOM)
+    return table.assign(slice=names).pivot(index="slice", columns="metric", values="value")
+
+
+def _task(
+    outcome: Outcome,
+    values: Mapping[str, pd.Series],
+    masked: MaskedRows,
+    rows: Bool[np.ndarray, " N"],
+    seed: int,
+) -> Task:
+    task = outcome.observed.task
+    answers = {name: name for name in FILLINGS} | {"sure": "taylor"}
+    loss = {key: outcome.observed.loss(outcome.predicted[n])[rows] for key, n in answers.items()}
 
     def gain(better: str, worse: str) -> Interval:
         return paired(loss[worse] - loss[better], masked.unit[rows], seed)
 
+    second = SECOND[task]
     return Task(
-        score=scorer.name,
-        second_score=scorer.second_name,
-        second={name: scorer.second(answer) for name, answer in answers.items()},
-        **{name: float(1 - values.mean()) for name, values in loss.items()},
+        score=SCORES[task],
+        second_score=metric(second).label,
+        second={key: float(values[name][second]) for key, name in answers.items()},
+        **{key: float(values[name]["score"]) for key, name in answers.items()},
         loss=gain("full", "zero"),
         gain_zero=gain("sure", "zero"),
         gain_mean=gain("sure", "mean"),
@@ -96,18 +127,21 @@ def _task(outcome: Outcome, masked: MaskedRows, rows: Bool[np.ndarray, " N"], se
 
 
 def _propagation(
-    outcome: Outcome, masked: MaskedRows, rows: Bool[np.ndarray, " N"], seed: int
+    outcome: Outcome,
+    values: Mapping[str, pd.Series],
+    masked: MaskedRows,
+    rows: Bool[np.ndarray, " N"],
+    seed: int,
 ) -> Propagation:
-    p, scorer, unit = outcome.prediction, outcome.scorer, masked.unit[rows]
-    nll = {road: scorer.nll_of(p, road)[rows] for road in ROADS}
-    loss = {road: scorer.loss(scorer.answer_of(p, road))[rows] for road in ROADS}
+    unit = masked.unit[rows]
+    nll = {method: outcome.nll(method, masked.pattern)[rows] for method in METHODS}
     index = torch.from_numpy(np.flatnonzero(rows))
-    taylor, sampled = (p.moments[road][index] for road in ("taylor", "sampling"))
+    taylor, sampled = (outcome.prediction.moments[m][index] for m in ("taylor", "sampling"))
     words = cross_check(taylor, sampled).verdicts["total"]
     total = taylor.variance.sum()
     return Propagation(
-        nll={road: float(values.mean()) for road, values in nll.items()},
-        aurc={road: aurc(scorer.doubt_of(p, road)[rows], loss[road]) for road in ROADS},
+        nll={method: float(values[method]["nll"]) for method in METHODS},
+        aurc={method: float(values[method]["aurc"]) for method in METHODS},
         taylor=paired(nll["taylor"] - nll["none"], unit, seed),
         sampling=paired(nll["sampling"] - nll["none"], unit, seed),
         between=paired(nll["sampling"] - nll["taylor"], unit, seed),
@@ -115,6 +149,13 @@ def _propagation(
         ratio=_ratio(_from_missing(taylor), _from_missing(sampled)),
         shares={name: float(s2.sum() / total) for name, s2 in taylor.sources.items()},
     )
+
+
+def nll_rows(
+    observed: Observed, predicted: Predicted, pattern: Shaped[np.ndarray, " N"]
+) -> Float[np.ndarray, " N"]:
+    """Negative log-likelihood of every row, in nats; for several outputs or labels their mean."""
+    return metric("nll").of(observed.arrays(predicted, pattern))
 
 
 def paired(

@@ -8,24 +8,29 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from sure_pyro.calibrated.hidden import hidden_latents
-from sure_pyro.compare.scorer import Scorer
-from sure_pyro.data.masked_rows import RANDOM, MaskedRows
+from sure_pyro.data.masked_rows import MaskedRows
+from sure_pyro.evaluation import Observed, Predicted, hidden_latents
+from sure_pyro.evaluation.pairs import Pairs
+from sure_pyro.evaluation.slices import RANDOM, hidden_slices
 from sure_pyro.models import SURE
 from sure_pyro.report.evidence import Compared
-from sure_pyro.report.measure import paired
-from sure_pyro.report.reconstruction import measure_uncertainty
+from sure_pyro.report.measure import nll_rows, paired
+from sure_pyro.report.reconstruction import independent_errors, measure_uncertainty
 
 
 def compare_objectives(
     models: Mapping[str, SURE], main: str, masked: MaskedRows, seed: int
 ) -> dict[str, Compared]:
     """Measure each model over random masks; gains are over the model `main`."""
-    rows, scorer = masked.slices()[RANDOM], Scorer.of(masked.batch)
+    rows, observed, pattern = (
+        hidden_slices(masked)[RANDOM],
+        Observed.of(masked.batch),
+        masked.pattern,
+    )
     predictions = {name: model.predict(masked, "taylor") for name, model in models.items()}
-    answers = {name: scorer.answer_of(p, "taylor") for name, p in predictions.items()}
-    loss = {name: scorer.loss(answer)[rows] for name, answer in answers.items()}
-    nll = {name: scorer.nll_of(p, "taylor")[rows] for name, p in predictions.items()}
+    predicted = {name: Predicted.of(p, "taylor") for name, p in predictions.items()}
+    loss = {name: observed.loss(p)[rows] for name, p in predicted.items()}
+    nll = {name: nll_rows(observed, p, pattern)[rows] for name, p in predicted.items()}
     unit = masked.unit[rows]
 
     def gain(values: Mapping[str, Float[np.ndarray, " n"]], name: str):
@@ -34,8 +39,12 @@ def compare_objectives(
     found = {}
     for name, p in predictions.items():
         hidden = hidden_latents(models[name], masked, p.reconstruction)
+        pairs, independent = (
+            Pairs.of(hidden, pattern, seed),
+            independent_errors(hidden, pattern, seed),
+        )
         found[name] = Compared(
-            uncertainty=measure_uncertainty(hidden, masked, rows, seed),
+            uncertainty=measure_uncertainty(pairs, independent, rows),
             score=float(1 - loss[name].mean()),
             nll=float(nll[name].mean()),
             score_gain=gain(loss, name),
@@ -55,8 +64,8 @@ def objectives_frame(
             "correlation within masks": u.within if u else np.nan,
             "attainable": u.attainable if u else np.nan,
             "pooled": u.pooled if u else np.nan,
-            "claimed / actual": u.ratio if u else np.nan,
-            "error (MSE)": u.actual if u else np.nan,
+            "predicted / observed": u.ratio if u else np.nan,
+            "error (MSE)": u.observed if u else np.nan,
             score: c.score,
             "NLL Taylor": c.nll,
             "seconds": seconds[name],

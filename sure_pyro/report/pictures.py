@@ -10,8 +10,10 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from sure_pyro.calibrated.arrays import as_float64
-from sure_pyro.calibration import (
+from sure_pyro.data.masked_rows import MaskedRows
+from sure_pyro.evaluation.observed import LOSSES
+from sure_pyro.evaluation.slices import RANDOM, hidden_slices
+from sure_pyro.metrics import (
     Reconstructability,
     confidence_bins,
     pit,
@@ -19,7 +21,6 @@ from sure_pyro.calibration import (
     sparsification,
     variance_bins,
 )
-from sure_pyro.data.masked_rows import RANDOM, MaskedRows
 from sure_pyro.plots import (
     plot_confidence_reliability,
     plot_correlation_history,
@@ -36,7 +37,7 @@ from sure_pyro.propagation import cross_check
 from sure_pyro.report.evidence import Slice
 from sure_pyro.report.measure import Outcome
 
-ROAD_NAMES = {"none": "point", "taylor": "Taylor", "sampling": "sampling"}
+METHOD_NAMES = {"none": "point", "taylor": "Taylor", "sampling": "sampling"}
 BINS = 10
 PATTERNS = 8  # that get a histogram of their own
 
@@ -102,30 +103,29 @@ def pit_figure(outcome: Outcome, masked: MaskedRows) -> Figure:
 
 
 def confidence_figure(outcome: Outcome, masked: MaskedRows) -> Figure | None:
-    """Probability of the predicted class against its accuracy, by road; None without classes."""
-    if outcome.scorer.task != "classification":
+    """Probability of the predicted class against its accuracy, by method; None without classes."""
+    if outcome.observed.task != "classification":
         return None
-    rows = masked.slices()[RANDOM]
-    target = outcome.scorer[rows].target
-    bins = {
-        name: confidence_bins(
-            as_float64(outcome.prediction.probabilities[road])[rows], target, BINS
-        )
-        for road, name in ROAD_NAMES.items()
-    }
+    rows = hidden_slices(masked)[RANDOM]
+    observed, bins = outcome.observed[rows], {}
+    for method, name in METHOD_NAMES.items():
+        p = outcome.predicted[method][rows].probability
+        assert p is not None
+        bins[name] = confidence_bins(p, observed.target, BINS)
     return _one(lambda ax: plot_confidence_reliability(bins, ax), height=5.0)
 
 
 def risk_figure(outcome: Outcome, masked: MaskedRows) -> Figure:
-    """Risk-coverage over random masks, by road."""
-    rows, scorer, p = masked.slices()[RANDOM], outcome.scorer, outcome.prediction
-    curves = {
-        name: risk_coverage(
-            scorer.doubt_of(p, road)[rows], scorer.loss(scorer.answer_of(p, road))[rows]
-        )
-        for road, name in ROAD_NAMES.items()
-    }
-    return _one(lambda ax: plot_risk_coverage(curves, ax, loss=scorer.loss_name))
+    """Risk-coverage over random masks, by method."""
+    rows, curves = hidden_slices(masked)[RANDOM], {}
+    observed = outcome.observed[rows]
+    for method, name in METHOD_NAMES.items():
+        predicted = outcome.predicted[method][rows]
+        u = observed.uncertainty(predicted)
+        assert u is not None
+        curves[name] = risk_coverage(u, observed.loss(predicted))
+    loss = LOSSES[observed.task]
+    return _one(lambda ax: plot_risk_coverage(curves, ax, loss=loss))
 
 
 def shares_figure(slices: Mapping[str, Slice]) -> Figure:
@@ -138,22 +138,21 @@ def shares_figure(slices: Mapping[str, Slice]) -> Figure:
 
 def cross_check_figure(outcome: Outcome, masked: MaskedRows) -> Figure:
     """Standard deviations by Taylor against those by sampling, over random masks."""
-    rows = torch.from_numpy(np.flatnonzero(masked.slices()[RANDOM]))
-    taylor, sampled = (outcome.prediction.moments[road][rows] for road in ("taylor", "sampling"))
+    rows = torch.from_numpy(np.flatnonzero(hidden_slices(masked)[RANDOM]))
+    taylor, sampled = (
+        outcome.prediction.moments[method][rows] for method in ("taylor", "sampling")
+    )
     return _one(lambda ax: plot_cross_check(cross_check(taylor, sampled), ax), height=5.0)
 
 
 def _row_pairs(outcome: Outcome, masked: MaskedRows) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Variance and squared error of every row, averaged over its latent entries, by mask size."""
-    found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    for name, rows in masked.slices().items():
-        parts = [h.among(rows) for h in outcome.hidden.values()]
-        parts = [h for h in parts if len(h.where)]
-        if parts and name != RANDOM:
-            u = np.concatenate([np.square(h.sigma).mean(1) for h in parts])
-            e = np.concatenate([np.square(h.truth - h.loc).mean(1) for h in parts])
-            found[name] = u, e
-    return found
+    x, where = outcome.pairs.arrays, outcome.pairs.where
+    return {
+        name: (x["u"][rows[where]], x["e"][rows[where]])
+        for name, rows in hidden_slices(masked).items()
+        if name != RANDOM and rows[where].any()
+    }
 
 
 def _one(draw: Callable[[matplotlib.axes.Axes], object], height: float = 4.2) -> Figure:

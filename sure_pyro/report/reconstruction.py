@@ -5,66 +5,55 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float, Shaped
 
-from sure_pyro.calibrated.hidden import MINIMUM_ROWS, Hidden
-from sure_pyro.calibration import (
-    Reconstructability,
-    attainable_correlation,
-    reconstructability,
-    row_pair,
-    within_pattern_correlation,
-)
 from sure_pyro.data import Batch, missing
 from sure_pyro.data.masked_rows import MaskedRows
+from sure_pyro.evaluation.hidden import Hidden
+from sure_pyro.evaluation.pairs import Pairs
+from sure_pyro.metrics import Reconstructability, reconstructability, within_pattern_correlation
+from sure_pyro.metrics.attainable import attainable_by_pattern
+from sure_pyro.metrics.correlations import attainable_mean
 from sure_pyro.models import SURE
 from sure_pyro.report.evidence import Uncertainty
 
 
 def measure_uncertainty(
-    hidden: Mapping[str, Hidden], masked: MaskedRows, rows: Bool[np.ndarray, " N"], seed: int
+    pairs: Pairs, independent: Float[np.ndarray, " P"], rows: Bool[np.ndarray, " N"]
 ) -> Uncertainty | None:
-    """Correlations and sizes over the rows chosen; None where nothing was hidden there."""
-    chosen = {name: h.among(rows) for name, h in hidden.items()}
-    chosen = {name: h for name, h in chosen.items() if len(h.where)}
-    if not chosen:
+    """Correlations and sizes over the rows chosen; None where nothing was hidden there.
+
+    `independent` is that of `independent_errors`.
+    """
+    kept = rows[pairs.where]
+    if not kept.any():
         return None
-    pairs = {name: row_pair(h.sigma, h.truth - h.loc) for name, h in chosen.items()}
-    u, e = (np.concatenate([pair[i] for pair in pairs.values()]) for i in (0, 1))
-    where = np.concatenate([h.where for h in chosen.values()])
-    target = np.repeat(list(chosen), [len(h.where) for h in chosen.values()])
-    pattern = masked.pattern
-    within = within_pattern_correlation(u, e, pattern[where], target, minimum_rows=MINIMUM_ROWS)
-    sizes = [h.truth.shape[1] for h in chosen.values()]
-    # Every latent entry counts once, so that claimed / actual is the ratio of the whole.
-    entries = np.repeat(sizes, [len(h.where) for h in chosen.values()])
+    x = {name: values[kept] for name, values in pairs.arrays.items()}
+    within = within_pattern_correlation(x["u"], x["e"], x["pattern"])
     return Uncertainty(
         within=float(within),
         pooled=within.table.overall,
-        attainable=_attainable(chosen, pattern, "resampled", seed),
-        attainable_independent=_attainable(chosen, pattern, "independent", seed),
+        attainable=float(np.nan_to_num(attainable_mean(x["attainable"]))),
+        attainable_independent=float(np.nan_to_num(attainable_mean(independent[kept]))),
         rows=within.rows,
         cells=within.patterns,
         dropped=within.dropped_rows,
-        claimed=float(np.average(u, weights=entries)),
-        actual=float(np.average(e, weights=entries)),
+        predicted=float(np.average(x["variance"], weights=x["weight"])),
+        observed=float(np.average(x["squared_error"], weights=x["weight"])),
     )
 
 
-def _attainable(chosen: Mapping[str, Hidden], pattern: np.ndarray, version, seed: int) -> float:
-    """Average over the targets, weighted by the rows that count, as for the reached correlation."""
-    values, rows = [0.0], [0]
-    for h in chosen.values():
-        cell = pattern[h.where]
-        if np.unique(cell, return_counts=True)[1].max() < MINIMUM_ROWS:
-            continue
-        found = attainable_correlation(
-            h.sigma, h.truth - h.loc, cell,
-            version=version, minimum_rows=MINIMUM_ROWS, repetitions=50, seed=seed,
-        )  # fmt: skip
-        values.append(found.value)
-        rows.append(found.rows)
-    return float(np.average(values, weights=rows)) if sum(rows) else 0.0
+def independent_errors(
+    hidden: Mapping[str, Hidden], pattern: Shaped[np.ndarray, " N"], seed: int
+) -> Float[np.ndarray, " P"]:
+    """What the pattern of each pair could reach if the entries of a row erred independently."""
+    found = [
+        attainable_by_pattern(
+            h.sigma, h.truth - h.loc, pattern[h.where], version="independent", seed=seed
+        )["pearson"]
+        for h in hidden.values()
+    ]
+    return np.concatenate(found) if found else np.zeros(0)
 
 
 def measure_reconstructability(

@@ -12,9 +12,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from sure_pyro.compare.provenance import provenance
-from sure_pyro.compare.scorer import R2
 from sure_pyro.data import save_masks
 from sure_pyro.diagnostics import to_arviz
+from sure_pyro.evaluation.observed import R2
 from sure_pyro.files import replacing, write_text
 from sure_pyro.report import pictures, tables
 from sure_pyro.report.conclusions import conclude
@@ -33,7 +33,7 @@ DPI = 110
 
 
 def demo(settings: Settings, out: Path, command: str = "sure_pyro demo") -> str:
-    """Run the whole road and write the report; return its conclusions as text.
+    """Fit, evaluate and write the report; return its conclusions as text.
 
     Raises
     ------

@@ -42,8 +42,8 @@ TABLES = {
     ),
     "uncertainty": (
         "The reconstruction and its uncertainty",
-        "The error is in units of the latent's variance (1: no better than the mean). 'Claimed / "
-        "actual' should be 1; below, it is overconfident. Compare the correlation within masks "
+        "The error is in units of the latent's variance (1: no better than the mean). 'Predicted / "
+        "observed' should be 1; below, it is overconfident. Compare the correlation within masks "
         "with the attainable one, not with 1; pooled over masks it flatters.",
     ),
     "propagation": (

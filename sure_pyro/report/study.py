@@ -1,4 +1,4 @@
-"""The road of a report: data, backbone, one fit for each objective, evaluation."""
+"""What a report does: data, backbone, one fit for each objective, evaluation."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sure_pyro.backbones import MLPBackbone, pretrain
-from sure_pyro.calibrated.hidden import hidden_latents
 from sure_pyro.data import Batch, load, load_npz, resolve_partial
-from sure_pyro.data.masked_rows import RANDOM, MaskedRows, draw_masks
+from sure_pyro.data.masked_rows import MaskedRows, draw_masks
+from sure_pyro.evaluation.hidden import hidden_latents
+from sure_pyro.evaluation.pairs import Pairs
+from sure_pyro.evaluation.slices import RANDOM, hidden_slices
 from sure_pyro.models import SURE
-from sure_pyro.report.evidence import Evidence, Slice, Uncertainty
+from sure_pyro.report.evidence import Evidence, Slice
 from sure_pyro.report.measure import Outcome, measure, observe
 from sure_pyro.report.objectives import compare_objectives
 from sure_pyro.report.reconstruction import (
     best_case,
     measure_reconstructability,
-    measure_uncertainty,
 )
 from sure_pyro.training import History, fit
 
@@ -41,7 +42,7 @@ class Settings:
     objectives : tuple of str
         The last one that is ``"elbo+pcc"``, or else the last, is the one reported on.
     num_samples : int
-        Of the sampling road.
+        Of sampling.
     quiet : bool
         No progress bars.
     """
@@ -169,9 +170,9 @@ def evaluate(parts: Parts, models: Mapping[str, Fitted], settings: Settings) -> 
 def _validation_ratio(model: SURE, validation: Batch, seed: int) -> float:
     masked = draw_masks(validation, seed)
     reconstruction = model.predict(masked, "none").reconstruction
-    hidden = hidden_latents(model, masked, reconstruction)
-    u: Uncertainty | None = measure_uncertainty(hidden, masked, masked.slices()[RANDOM], seed)
-    return u.ratio if u else float("nan")
+    hidden, pattern = hidden_latents(model, masked, reconstruction), masked.pattern
+    found = Pairs.of(hidden, pattern, seed).of_rows(hidden_slices(masked)[RANDOM])
+    return found.get("variance_ratio", float("nan"))
 
 
 def _new_groups(parts: Parts) -> bool:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from sure_pyro.calibration import Interval, Reconstructability
-from sure_pyro.compare.scorer import R2
-from sure_pyro.data.masked_rows import RANDOM
+from sure_pyro.evaluation.observed import R2
+from sure_pyro.evaluation.slices import RANDOM
+from sure_pyro.metrics import Interval, Reconstructability
 from sure_pyro.report.evidence import Slice
 from sure_pyro.report.reading import reading
 
@@ -58,9 +58,9 @@ def uncertainty_table(slices: Mapping[str, Slice]) -> pd.DataFrame:
         if (u := s.uncertainty) is None:
             continue
         lines[label(name)] = {
-            "error (MSE)": f"{u.actual:.3f}",
-            "claimed variance": f"{u.claimed:.3f}",
-            "claimed / actual": f"{u.ratio:.2f}",
+            "error (MSE)": f"{u.observed:.3f}",
+            "predicted variance": f"{u.predicted:.3f}",
+            "predicted / observed": f"{u.ratio:.2f}",
             "correlation within masks": f"{u.within:.2f}",
             "attainable": f"{u.attainable:.2f}",
             "attainable, independent errors": f"{u.attainable_independent:.2f}",
@@ -73,7 +73,7 @@ def uncertainty_table(slices: Mapping[str, Slice]) -> pd.DataFrame:
 
 
 def propagation_table(slices: Mapping[str, Slice]) -> pd.DataFrame:
-    """Likelihood and ranking of the prediction by road, and the cross-check."""
+    """Likelihood and ranking of the prediction by method, and the cross-check."""
     lines = {}
     for name, s in slices.items():
         p = s.propagation

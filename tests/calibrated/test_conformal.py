@@ -6,8 +6,9 @@ import scipy.stats
 import torch
 
 import sure_pyro as sp
-from sure_pyro.calibration import Intervals, per_pattern
+from sure_pyro.calibration import Intervals
 from sure_pyro.data import every_mask, missing
+from sure_pyro.metrics import per_pattern
 
 
 def covered(fitted, prediction, target):

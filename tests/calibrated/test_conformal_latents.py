@@ -3,8 +3,8 @@ import pytest
 import torch
 
 import sure_pyro as sp
-from sure_pyro.calibrated import hidden_latents
 from sure_pyro.data import every_mask, missing
+from sure_pyro.evaluation import hidden_latents
 
 
 def shares(fitted, model, batch):

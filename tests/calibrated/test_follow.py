@@ -3,11 +3,11 @@ import pytest
 import torch
 
 import sure_pyro as sp
-from sure_pyro.calibrated import hidden_latents
-from sure_pyro.calibrated.arrays import as_float64
 from sure_pyro.calibrated.held_out import stream
-from sure_pyro.calibration import variance_ratio
 from sure_pyro.data import every_mask
+from sure_pyro.evaluation import hidden_latents
+from sure_pyro.evaluation.arrays import as_float64
+from sure_pyro.metrics import variance_ratio
 
 
 def drifted(batch, factor=1.8):

@@ -3,10 +3,10 @@ import pytest
 import torch
 
 import sure_pyro as sp
-from sure_pyro.calibrated import hidden_latents
-from sure_pyro.calibrated.arrays import as_float64
-from sure_pyro.calibration import categorical_nll, mask_pattern, per_pattern, variance_ratio
 from sure_pyro.data import every_mask, missing
+from sure_pyro.evaluation import hidden_latents
+from sure_pyro.evaluation.arrays import as_float64
+from sure_pyro.metrics import categorical_nll, mask_pattern, per_pattern, variance_ratio
 from sure_pyro.models.heads import Output
 from tests.models.conftest import make_batch, make_model
 

@@ -5,7 +5,8 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from sure_pyro.calibration import DeferralThresholds, risk_coverage, risk_coverage_by_pattern
+from sure_pyro.calibration import DeferralThresholds, risk_coverage_by_pattern
+from sure_pyro.metrics import risk_coverage
 
 LEVEL = np.array([-7.0, -5.0, -4.0, -6.0])  # what the same score means in each pattern
 

@@ -3,7 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from sure_pyro.calibration import VarianceRecalibration, gaussian_nll, variance_ratio
+from sure_pyro.calibration import VarianceRecalibration
+from sure_pyro.metrics import gaussian_nll, variance_ratio
 
 FACTOR = {"a": 1.0, "b": 3.0, "c": 0.3}
 

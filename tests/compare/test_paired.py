@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from sure_pyro.compare.metrics import METRICS, Metric, metric
 from sure_pyro.compare.paired import paired_difference, ranks
+from sure_pyro.metrics import METRICS
 
 
 def test_the_interval_is_that_of_a_paired_t_test():
@@ -44,18 +44,3 @@ def test_ranks_leave_open_what_noise_leaves_open():
     steady = ranks(frame(a=0.9 + noise, c=0.3 + noise + 1e-3 * noise[::-1]), METRICS["score"])
     assert steady[["best", "worst"]].to_numpy().tolist() == [[1, 1], [2, 2]]
     assert not steady.loc["c", "within_noise"]
-
-
-@pytest.mark.parametrize(
-    ("name", "good", "bad"),
-    [("nll", 0.1, 0.2), ("score", 0.9, 0.8), ("variance_ratio", 1.1, 0.8),
-     ("variance_ratio", 0.9, 2.0), ("coverage", 0.88, 0.97)],
-)  # fmt: skip
-def test_each_kind_of_metric_knows_its_better_value(name, good, bad):
-    assert METRICS[name].badness(good) < METRICS[name].badness(bad)
-
-
-def test_unknown_metric():
-    with pytest.raises(ValueError, match="`metric` must be one of"):
-        metric("beauty")
-    assert isinstance(metric("nll"), Metric)

@@ -6,7 +6,7 @@ import pytest
 
 from sure_pyro import SURE, Recipe, compare, data, fit
 from sure_pyro.compare import Comparison, run
-from sure_pyro.compare.metrics import COSTS
+from sure_pyro.metrics.registry import COSTS
 
 QUICK = {"fit": {"epochs": 1}, "pretraining": {"epochs": 2}, "progress_bar": False}
 

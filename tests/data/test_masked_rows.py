@@ -15,7 +15,7 @@ from sure_pyro.data import (
     save_masks,
     synthetic,
 )
-from sure_pyro.data.masked_rows import RANDOM
+from sure_pyro.evaluation.slices import RANDOM, hidden_slices
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_what_is_absent_stays_absent_and_is_never_scored(parts):
 
 
 def test_slices_part_the_rows(masked):
-    slices = masked.slices()
+    slices = hidden_slices(masked)
     assert list(slices) == ["0", "1", "2", RANDOM]
     sizes = [slices[str(k)] for k in range(3)]
     assert (np.sum(sizes, 0) == 1).all()

@@ -1,6 +1,6 @@
 import numpy as np
 
-from sure_pyro.calibration import gaussian_coverage
+from sure_pyro.metrics import gaussian_coverage
 from sure_pyro.plots import plot_coverage, plot_width
 
 RNG = np.random.default_rng(0)

@@ -5,8 +5,8 @@ from sure_pyro.plots import plot_ratio_over_time
 
 
 def test_ratio_of_moving_averages_by_hand(ax):
-    claimed, actual = np.array([1.0, 2, 3, 4]), np.array([2.0, 2, 2, 4])
-    plot_ratio_over_time({"a": (claimed, actual), "b": (actual, claimed)}, ax, window=2)
+    predicted, observed = np.array([1.0, 2, 3, 4]), np.array([2.0, 2, 2, 4])
+    plot_ratio_over_time({"a": (predicted, observed), "b": (observed, predicted)}, ax, window=2)
     np.testing.assert_array_equal(ax.lines[0].get_xdata(), [2, 3, 4])
     np.testing.assert_allclose(ax.lines[0].get_ydata(), [1.5 / 2, 2.5 / 2, 3.5 / 3])
     np.testing.assert_allclose(ax.lines[1].get_ydata(), [2 / 1.5, 2 / 2.5, 3 / 3.5])

@@ -1,7 +1,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from sure_pyro.calibration import gaussian_coverage, risk_coverage
+from sure_pyro.metrics import gaussian_coverage, risk_coverage
 from sure_pyro.plots import plot_coverage, plot_panels, plot_risk_coverage
 
 TARGET = np.random.default_rng(0).standard_normal(100)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sure_pyro.calibration import risk_coverage, sparsification
+from sure_pyro.metrics import risk_coverage, sparsification
 from sure_pyro.plots import plot_risk_coverage, plot_sparsification
 
 

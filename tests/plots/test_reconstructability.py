@@ -1,6 +1,6 @@
 import pytest
 
-from sure_pyro.calibration import Interval, Reconstructability
+from sure_pyro.metrics import Interval, Reconstructability
 from sure_pyro.plots import plot_reconstructability
 
 R2 = Interval(0.5, 0.3, 0.6, 0.9)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sure_pyro.calibration import confidence_bins, variance_bins
+from sure_pyro.metrics import confidence_bins, variance_bins
 from sure_pyro.plots import plot_confidence_reliability, plot_variance_reliability
 
 

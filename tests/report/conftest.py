@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from sure_pyro import data
-from sure_pyro.calibration import Interval, Reconstructability
+from sure_pyro.metrics import Interval, Reconstructability
 from sure_pyro.report.evidence import Compared, Evidence, Propagation, Slice, Task, Uncertainty
 from sure_pyro.report.study import Settings, evaluate, fit_models, load_parts
-from tests.compare import conftest as compared
+from tests.evaluation import conftest as compared
 
 # The same small model and rows as in the tests of the room below.
 parts, model, masked = compared.parts, compared.model, compared.masked
@@ -36,15 +36,15 @@ def task(**changes):
 def uncertainty(**changes):
     values = {
         "within": 0.4, "pooled": 0.5, "attainable": 0.45, "attainable_independent": 0.8,
-        "rows": 500, "cells": 10, "dropped": 0, "claimed": 0.5, "actual": 0.5,
+        "rows": 500, "cells": 10, "dropped": 0, "predicted": 0.5, "observed": 0.5,
     }  # fmt: skip
     return Uncertainty(**values | changes)
 
 
 def propagation(**changes):
-    roads = {"none": 0.6, "taylor": 0.5, "sampling": 0.5}
+    methods = {"none": 0.6, "taylor": 0.5, "sampling": 0.5}
     values = {
-        "nll": roads, "aurc": roads, "taylor": about(-0.1), "sampling": about(-0.1),
+        "nll": methods, "aurc": methods, "taylor": about(-0.1), "sampling": about(-0.1),
         "between": about(0.0), "verdicts": {"agree": 3}, "ratio": 1.0,
         "shares": {"text": 0.2, "audio": 0.1, "head": 0.7},
     }  # fmt: skip

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sure_pyro.data.masked_rows import RANDOM
+from sure_pyro.evaluation.slices import RANDOM
 from sure_pyro.report.measure import measure, observe, paired
 
 
@@ -60,8 +60,8 @@ def test_answers_do_not_depend_on_what_is_stored_under_missing_entries(model, ma
     }
     dirty = replace(masked, batch=masked.batch.replace(features=features))
     again = observe(model, dirty, num_samples=50, seed=0)
-    for name, answer in outcome.answers.items():
-        np.testing.assert_array_equal(answer, again.answers[name])
+    for name, predicted in outcome.predicted.items():
+        np.testing.assert_array_equal(predicted.mean, again.predicted[name].mean)
 
 
 def test_paired_intervals_draw_units_whole():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from sure_pyro.report import pictures
@@ -42,15 +44,13 @@ def test_sizes_of_the_mask_are_the_series(study):
     assert labels == ["right", "1 hidden", "2 hidden"]
 
 
-def test_the_roads_are_the_series(study):
+def test_the_methods_are_the_series(study):
     figure = pictures.confidence_figure(study.outcome, study.masked)
     labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert labels == ["right", "point", "Taylor", "sampling"]
 
 
 def test_regression_has_no_confidence(study):
-    scorer = type(study.outcome.scorer)(
-        "regression", *list(vars(study.outcome.scorer).values())[1:]
-    )
-    outcome = type(study.outcome)(**{**vars(study.outcome), "scorer": scorer})
+    numbers = replace(study.outcome.observed, task="regression")
+    outcome = replace(study.outcome, observed=numbers)
     assert pictures.confidence_figure(outcome, study.masked) is None

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 
-from sure_pyro.calibrated.hidden import Hidden, hidden_latents
-from sure_pyro.data.masked_rows import RANDOM
+from sure_pyro.evaluation.hidden import Hidden, hidden_latents
+from sure_pyro.evaluation.pairs import Pairs
+from sure_pyro.evaluation.slices import RANDOM, hidden_slices
 from sure_pyro.report.reconstruction import (
     best_case,
+    independent_errors,
     measure_reconstructability,
     measure_uncertainty,
 )
@@ -15,6 +17,11 @@ def hidden(model, masked):
     return hidden_latents(model, masked, model.predict(masked.batch, "none").reconstruction)
 
 
+def measured(hidden, masked, rows):
+    pairs = Pairs.of(hidden, masked.pattern, 0)
+    return measure_uncertainty(pairs, independent_errors(hidden, masked.pattern, 0), rows)
+
+
 def simulated(masked, hidden, scale, share=1.0):
     """Right variances of varied size, `scale` times too large; `share` of the errors is theirs."""
     rng, made = np.random.default_rng(0), {}
@@ -22,7 +29,7 @@ def simulated(masked, hidden, scale, share=1.0):
         sigma = rng.uniform(0.3, 2, (len(h.where), 1)) * np.ones_like(h.truth)
         error = np.where(rng.random(sigma.shape) < share, sigma, 1) * rng.normal(size=sigma.shape)
         made[name] = Hidden(h.where, error, 0 * error, scale * sigma)
-    return measure_uncertainty(made, masked, masked.slices()[RANDOM], 0)
+    return measured(made, masked, hidden_slices(masked)[RANDOM])
 
 
 def test_right_variances_have_ratio_one_and_reach_what_is_attainable(masked, hidden):
@@ -44,11 +51,11 @@ def test_variances_that_say_nothing_do_not_correlate(masked, hidden):
 
 
 def test_nothing_hidden_is_nothing_measured(masked, hidden):
-    assert measure_uncertainty(hidden, masked, masked.slices()["0"], 0) is None
+    assert measured(hidden, masked, hidden_slices(masked)["0"]) is None
 
 
 def test_rows_and_cells_are_counted(masked, hidden):
-    u = measure_uncertainty(hidden, masked, masked.slices()[RANDOM], 0)
+    u = measured(hidden, masked, hidden_slices(masked)[RANDOM])
     assert u.rows + u.dropped == sum(len(h.where) for h in hidden.values())
     assert u.cells <= 9  # three masks of one hidden, three of two with two targets each
 
@@ -56,7 +63,7 @@ def test_rows_and_cells_are_counted(masked, hidden):
 def test_a_cell_too_small_is_left_out_everywhere(masked, hidden):
     few = np.zeros(len(masked.batch), dtype=bool)
     few[[h.where[0] for h in hidden.values()]] = True
-    u = measure_uncertainty(hidden, masked, few, 0)
+    u = measured(hidden, masked, few)
     assert (u.within, u.attainable, u.cells) == (0, 0, 0)
     assert u.dropped == 3
 

@@ -6,7 +6,7 @@ from tests.report.conftest import about, propagation, target, task, uncertainty
 def slices(**changes):
     return {
         "0": Slice("0", 10, task(loss=about(0)), None, propagation()),
-        "random": Slice("random", 20, task(**changes), uncertainty(claimed=0.45), propagation()),
+        "random": Slice("random", 20, task(**changes), uncertainty(predicted=0.45), propagation()),
     }
 
 
@@ -35,7 +35,7 @@ def test_second_score():
 def test_uncertainty_leaves_out_sizes_that_hide_nothing():
     found = tables.uncertainty_table(slices())
     assert list(found.index) == ["random masks"]
-    assert found.loc["random masks", "claimed / actual"] == "0.90"
+    assert found.loc["random masks", "predicted / observed"] == "0.90"
 
 
 def test_propagation():

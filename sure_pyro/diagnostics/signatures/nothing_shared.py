@@ -29,5 +29,5 @@ def nothing_shared(symptoms: Symptoms) -> list[Finding]:
          "worthless here. " if everything else
          "Reconstructions of these are worthless; take their mean. ")
         + "More training rows or another reconstructor may help if something is shared at all: "
-        "see `sp.calibration.reconstructability`.",
+        "see `sp.metrics.reconstructability`.",
     )]  # fmt: skip

@@ -9,11 +9,11 @@ may I trust the reconstructions?   verdict of each target's R^2 intervals (`repo
 does reconstruction help?          SURE against zero and against mean filling, paired: both
                                    intervals above 0 yes, one partly, any below 0 no, otherwise
                                    not shown; no where nothing was reconstructed
-may I trust the uncertainty?       size: predicted over actual variance within `RIGHT_SIZE`;
+may I trust the uncertainty?       size: predicted over observed variance within `RIGHT_SIZE`;
                                    ranking: correlation within masks over its attainable value,
                                    at least `RANKS_WELL`, and more than chance
-which propagation?                 the point prediction if both roads are worse for certain;
-                                   sampling if the roads disagree or it scores better for
+which propagation?                 the point prediction if both methods are worse for certain;
+                                   sampling if the methods disagree or it scores better for
                                    certain; otherwise Taylor, which is cheaper
 what next?                         what the numbers call for
 =================================  ============================================================

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sure_pyro.calibration import Interval
+from sure_pyro.metrics import Interval
 from sure_pyro.report.evidence import Evidence
 from sure_pyro.report.reading import NOTHING, reading
 
 YES, PARTLY, NO, UNKNOWN = "yes", "partly", "no", "unknown"
 
 RIGHT_SIZE = (0.8, 1.25)
-"""Predicted over actual variance between these is right: a standard deviation within 12 %."""
+"""Predicted over observed variance between these is right: a standard deviation within 12 %."""
 
 FEW_GROUPS, FEW_ROWS = 8, 100
 """Test parts with fewer than these give intervals that are rough themselves."""
@@ -26,8 +26,8 @@ class Conclusion:
     ----------
     question : str
     answer : str
-        ``"yes"``, ``"partly"``, ``"no"`` or ``"unknown"``; of the propagation the road; of what to
-        do next nothing.
+        ``"yes"``, ``"partly"``, ``"no"`` or ``"unknown"``; of the propagation the method; of what
+        to do next nothing.
     headline : str
         One sentence.
     details : tuple of str

@@ -1,4 +1,4 @@
-"""Which propagation should I use? From likelihoods and the cross-check of the two roads."""
+"""Which propagation should I use? From likelihoods and the cross-check of the two methods."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sure_pyro.report.evidence import Evidence, Propagation
 
 
 def about_propagation(evidence: Evidence) -> Conclusion:
-    """Whether to carry the variance to the prediction, and by which road."""
+    """Whether to carry the variance to the prediction, and by which method."""
     p = evidence.random.propagation
     answer, headline = _choice(p)
     if answer != "point" and p.taylor.upper >= 0 and p.sampling.upper >= 0:

@@ -42,7 +42,7 @@ def about_uncertainty(evidence: Evidence) -> Conclusion:
 
 
 def is_right_size(u: Uncertainty) -> bool:
-    """Whether predicted and actual variance agree well enough."""
+    """Whether predicted and observed variance agree well enough."""
     return RIGHT_SIZE[0] <= u.ratio <= RIGHT_SIZE[1]
 
 
@@ -69,14 +69,14 @@ def _size_headline(u: Uncertainty) -> str:
 
 def _details(u: Uncertainty, evidence: Evidence) -> Iterator[str]:
     yield (
-        f"Predicted over actual variance of the reconstruction: {u.ratio:.2f} (1 is right): errors "
-        f"are {math.sqrt(1 / u.ratio):.2f} times as large as it says."
+        f"Predicted over observed variance of the reconstruction: {u.ratio:.2f} (1 is right): "
+        f"errors are {math.sqrt(1 / u.ratio):.2f} times as large as it says."
     )
     yield _ranking(u, evidence.test_rows)
     if nothing_at_all(evidence) and is_right_size(u):
         yield (
-            f"It says so itself: it claims {u.claimed:.2f} of the latent's own variance, where 1 "
-            "means that nothing is known."
+            f"It says so itself: it predicts {u.predicted:.2f} of the latent's own variance, "
+            "where 1 means that nothing is known."
         )
     if evidence.new_groups and not is_right_size(u):
         yield _shift(u, evidence.ratio_validation)

@@ -26,7 +26,7 @@ def test_the_class_is_for_the_task():
 
 
 def test_a_wrong_size_is_rescaled_on_rows_like_those_to_come():
-    off = uncertainty(claimed=0.25)
+    off = uncertainty(predicted=0.25)
     assert "by about 2, on rows like those you will meet." in steps(uncertainty=off)
     assert "from groups of their own" in steps(uncertainty=off, new_groups=True)
 

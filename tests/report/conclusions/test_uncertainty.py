@@ -9,18 +9,18 @@ def found(rows=400, **changes):
 
 
 @pytest.mark.parametrize(
-    ("claimed", "within", "answer"),
+    ("predicted", "within", "answer"),
     [(0.5, 0.4, "yes"), (0.5, 0.25, "partly"), (0.5, 0.0, "partly"), (0.1, 0.4, "partly"),
      (0.1, 0.0, "no"), (2.0, 0.1, "no")],
 )  # fmt: skip
-def test_size_and_ranking_are_two_things(claimed, within, answer):
-    assert found(claimed=claimed, within=within).answer == answer
+def test_size_and_ranking_are_two_things(predicted, within, answer):
+    assert found(predicted=predicted, within=within).answer == answer
 
 
 def test_overconfident_and_too_cautious():
-    assert "overconfident" in found(claimed=0.125).headline
-    assert "2.00 times as large as it says" in found(claimed=0.125).details[0]
-    assert "too cautious" in found(claimed=1.0).headline
+    assert "overconfident" in found(predicted=0.125).headline
+    assert "2.00 times as large as it says" in found(predicted=0.125).details[0]
+    assert "too cautious" in found(predicted=1.0).headline
 
 
 def test_a_correlation_is_compared_with_what_is_attainable_and_with_chance():
@@ -49,7 +49,7 @@ def test_without_cells_there_is_no_ranking():
 )
 def test_a_shift_between_groups_is_named(validation, words):
     shifted = evidence(
-        uncertainty=uncertainty(claimed=0.2), new_groups=True, ratio_validation=validation
+        uncertainty=uncertainty(predicted=0.2), new_groups=True, ratio_validation=validation
     )
     text = " ".join(about_uncertainty(shifted).details)
     assert "occur nowhere in training" in text
@@ -58,13 +58,15 @@ def test_a_shift_between_groups_is_named(validation, words):
 
 
 def test_no_shift_is_named_where_groups_are_known_or_the_size_is_right():
-    assert "groups" not in " ".join(found(claimed=0.1).details)
+    assert "groups" not in " ".join(found(predicted=0.1).details)
     assert "groups" not in " ".join(about_uncertainty(evidence(new_groups=True)).details)
 
 
 def test_not_knowing_and_saying_so():
     honest = evidence(
         targets={"text": target(0, verdict="nothing")},
-        uncertainty=uncertainty(claimed=0.98, actual=1.0),
+        uncertainty=uncertainty(predicted=0.98, observed=1.0),
     )
-    assert "claims 0.98 of the latent's own variance" in " ".join(about_uncertainty(honest).details)
+    assert "predicts 0.98 of the latent's own variance" in " ".join(
+        about_uncertainty(honest).details
+    )
