@@ -183,7 +183,7 @@ class DeferralPolicy(Stored):
         Warns
         -----
         UserWarning
-            If the model has followed outcomes since the fit: its uncertainty means another thing now.
+            If the model has followed outcomes since the fit: its uncertainty is another now.
         """
         self._check(prediction)
         remedy = "Fit the policy again on recent rows."

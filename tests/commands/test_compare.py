@@ -48,7 +48,7 @@ def test_a_failed_cell_is_status_one(files, tmp_path, monkeypatch, capsys):
     def broken(*arguments):
         raise RuntimeError("no memory")
 
-    monkeypatch.setattr(cell, "evaluate", broken)
+    monkeypatch.setattr(cell, "evaluate_filling", broken)
     assert run("--data", files, "--models", "mean", "--seeds", 1, "--epochs", 1,
                "--workers", 1, "--out", tmp_path) == 1  # fmt: skip
     assert "Failed: mean on one, seed 0: RuntimeError: no memory" in capsys.readouterr().out
