@@ -178,7 +178,7 @@ def test_bad_input_is_refused(worlds):
         fitted.predict(sp.recalibrate(model, validation[:60]).predict(new[:3]))
     with pytest.raises(ValueError, match="Expected a stored 'Conformal'"):
         sp.Conformal.from_dict(fitted.fitted.to_dict())
-    with pytest.raises(ValueError, match="of the road 'taylor'; this prediction took"):
+    with pytest.raises(ValueError, match="of the method 'taylor'; this prediction took"):
         fitted.predict(model.predict(new[:3], "none"))
     model, validation, _ = worlds["multilabel"]
     with pytest.raises(ValueError, match="not for several labels"):

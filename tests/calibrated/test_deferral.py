@@ -141,7 +141,7 @@ def test_bad_input_is_refused(scene, worlds):
     policy = sp.DeferralPolicy.fit(calibrated, validation, budget=0.2)
     with pytest.raises(ValueError, match="`available` .* is not what the prediction was made with"):
         policy.decide(prediction, ~batch.available)
-    with pytest.raises(ValueError, match="of the road 'taylor'; this prediction took"):
+    with pytest.raises(ValueError, match="of the method 'taylor'; this prediction took"):
         policy.decide(calibrated.predict(batch[:3], "none"))
     with pytest.raises(ValueError, match="Expected a stored policy on predictions; got type 'x'"):
         sp.DeferralPolicy.from_dict({"type": "x"})
