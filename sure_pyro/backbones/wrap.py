@@ -65,7 +65,8 @@ class WrappedBackbone(Backbone):
     Raises
     ------
     ValueError
-        If a name is no submodule of `net`; the message lists those that are.
+        If a name is no submodule of `net`; the message lists those that are. If the network is
+        scripted as a whole, or has weights without values.
 
     Examples
     --------
@@ -95,8 +96,10 @@ class WrappedBackbone(Backbone):
         call: Call | None = None,
         batch_size: int = 64,
     ):
+        taps = as_taps(latents, net)
+        _check_loaded(net)
         super().__init__(latents, batch_size=batch_size)
-        self.taps = as_taps(latents, net)
+        self.taps = taps
         self.representation = representation and checked_path(net, representation)
         self.readout_path = readout and checked_path(net, readout)
         self.output, self.call = output, call
@@ -205,3 +208,23 @@ class WrappedBackbone(Backbone):
     def __getstate__(self) -> dict[str, Any]:
         """Without the cut, which is made again when it is needed."""
         return {**self.__dict__, "_ready": None}
+
+
+def _check_loaded(net: nn.Module) -> None:
+    """Refuse a network that can not be opened, or whose weights have no values yet."""
+    if isinstance(net, torch.jit.ScriptModule):
+        raise ValueError(
+            "The network is scripted or traced as a whole, so nothing inside can be cut. Wrap the "
+            "network that it was made from, or write a `Backbone` with `encode` and `fuse`."
+        )
+    for name, p in net.named_parameters():
+        if isinstance(p, nn.parameter.UninitializedParameter):
+            raise ValueError(
+                f"{name!r} takes its size from the first batch: run the network on some rows "
+                "before it is wrapped."
+            )
+        if p.is_meta:
+            raise ValueError(
+                f"{name!r} has no values (its device is 'meta'): load the weights of the network, "
+                "on one device, before it is wrapped."
+            )

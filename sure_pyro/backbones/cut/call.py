@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from sure_pyro.backbones.cut.structure import children, described, part_at, tensors
+from sure_pyro.backbones.cut.structure import by_index, children, described, part_at, tensors
 from sure_pyro.data import Batch
 
 Call = Callable[[nn.Module, Batch], Any]
@@ -118,7 +118,7 @@ def chosen_output(value: Any, output: Any = None, of: str = "The network") -> Te
     elif output is not None:
         at = output if isinstance(output, tuple) else (output,)
         try:
-            part = part_at(value, at)
+            part = part_at(value, by_index(value, at))
         except (KeyError, TypeError):
             part = None
     else:

@@ -124,12 +124,17 @@ def forms_of(taps: Mapping[str, Tap], two: dict, three: dict) -> dict[str, Rows]
             )
         rows = Rows.compared(two[tap.place], three[tap.place])
         at = tap.keys(two[tap.place])
-        if rows is None or rows.axes.get(at) != (0, 1):
+        if rows is None or rows.axes.get(at) != (tap.axis, 1):
             (shape,) = [tuple(x.shape) for keys, x in tensors(two[tap.place]) if keys == at]
+            axis, each = (-1, 0) if rows is None else rows.axes.get(at, (-1, 0))
             raise ValueError(
                 f"The latent of {name!r} (submodule {tap.module!r}) must have the rows of the "
-                f"batch as its first axis; for 2 rows it has the shape {shape}. Name another "
-                "submodule, or build the network with `batch_first=True`."
+                f"batch along axis {tap.axis}; for 2 rows it has the shape {shape}. "
+                + (
+                    f"They run along axis {axis}: `{tap.spelled(axis=axis)}`."
+                    if each == 1
+                    else "Name another submodule."
+                )
             )
         forms[name] = rows
     return forms

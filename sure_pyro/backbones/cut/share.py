@@ -4,9 +4,11 @@ What is done to the copy (evaluation mode, frozen parameters, taps, other weight
 invisible to the original and to every other copy, so that many threads and many models can stand on
 one network. Copied are the modules, and what refers to them: bound methods, partial functions and
 closures that a module carries as attributes (a ``forward`` replaced on the instance, old names of
-it), and plain lists or dictionaries of modules. All else, tensors first of all, is shared.
+it), and plain lists or dictionaries of modules. All else, tensors first of all, is shared; but
+scripted modules can not be opened, and a frozen copy has them with weights of their own.
 """
 
+import copy
 import functools
 import types
 from collections import OrderedDict
@@ -52,9 +54,9 @@ def shared_copy(
     ValueError
         If `tensors` names something that the module does not have.
     """
-    copy = _Copy(root, frozen, tensors or {}, class_of)
-    made = copy.module("", root)
-    copy.fill()
+    copying = _Copy(root, frozen, tensors or {}, class_of)
+    made = copying.module("", root)
+    copying.fill()
     return made
 
 
@@ -104,6 +106,7 @@ class _Copy:
         while COMPILED in module._modules:
             module = cast(nn.Module, module._modules[COMPILED])
         if isinstance(module, torch.jit.ScriptModule):  # it can be called, not opened
+            module = self.scripted(module)
             if path not in self.own:
                 return module
             module = Opaque(module)
@@ -127,6 +130,19 @@ class _Copy:
             state["training"] = False
         self.unfilled.append(state)
         return made
+
+    def scripted(self, module: torch.jit.ScriptModule) -> nn.Module:
+        """A scripted module, or, frozen, a copy with weights of its own: modes are kept in it."""
+        asks = any(p.requires_grad for p in module.parameters())
+        if not self.frozen or not (asks or module.training):
+            return module
+        if id(module) not in self.copies:
+            with torch.no_grad():  # or its weights would be results of those of the original
+                made = copy.deepcopy(module).eval()
+            for p in made.parameters():
+                p.requires_grad_(False)
+            self._remember(module, made)
+        return self.copies[id(module)]
 
     def fill(self) -> None:
         """Copy the attributes, now that every registered module has its copy."""

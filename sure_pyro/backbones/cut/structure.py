@@ -33,6 +33,22 @@ def part_at(value: Any, at: tuple) -> Any:
     return value
 
 
+def by_index(value: Any, at: tuple) -> tuple:
+    """Keys in which fields of named tuples are the indices that `tensors` gives.
+
+    Raises
+    ------
+    KeyError
+        If the keys lead nowhere.
+    """
+    found: list[Any] = []
+    for key in at:
+        names = getattr(value, "_fields", ())
+        found.append(names.index(key) if key in names else key)
+        value = part_at(value, (found[-1],))
+    return tuple(found)
+
+
 def mapped(fn: Callable[[tuple, Tensor], Any], value: Any, at: tuple = ()) -> Any:
     """Build the same structure with every tensor replaced by ``fn(keys, tensor)``."""
     if isinstance(value, Tensor):
@@ -58,5 +74,7 @@ def described(value: Any) -> str:
     """Say what a structure is made of, for error messages."""
     if isinstance(value, Tensor):
         return f"a tensor {tuple(value.shape)}"
-    inside = ", ".join(f"{key!r}: {described(part)}" for key, part in children(value))
+    names = getattr(value, "_fields", None)
+    parts = zip(names, value, strict=True) if names else children(value)
+    inside = ", ".join(f"{key!r}: {described(part)}" for key, part in parts)
     return f"{type(value).__name__} of {{{inside}}}" if inside else type(value).__name__

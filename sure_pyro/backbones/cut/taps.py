@@ -12,7 +12,14 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from sure_pyro.backbones.cut.share import plain_path
-from sure_pyro.backbones.cut.structure import children, described, mapped, part_at, tensors
+from sure_pyro.backbones.cut.structure import (
+    by_index,
+    children,
+    described,
+    mapped,
+    part_at,
+    tensors,
+)
 from sure_pyro.data import Batch
 
 
@@ -26,11 +33,14 @@ class Tap:
         Name of the submodule, as in ``net.named_modules()``.
     output : str, int or tuple of them, optional
         Key or index of the latent in what the submodule returns, where that is no tensor: a key of
-        a dictionary, a field of a dataclass, an index of a tuple; a tuple of them for what is
-        nested.
+        a dictionary, a field of a dataclass or named tuple, an index of a tuple; a tuple of them
+        for what is nested.
     call : int, optional
         Number of the call, from 0, where the submodule is called more than once in one pass. By
         default the first; modalities that name one submodule take its calls in their order.
+    axis : int
+        Of the rows in what the submodule returns: 1 where steps come first, ``(L, B, D)``, as in
+        recurrent networks without ``batch_first=True``, and for their last states.
     exists : callable, optional
         ``exists(batch)`` gives bool ``(B, L)``: which tokens of the latent are no padding. Needed
         where inputs are padded and the latent has another number of tokens than the input.
@@ -39,6 +49,7 @@ class Tap:
     module: str
     output: Any = None
     call: int | None = None
+    axis: int = 0
     exists: Callable[[Batch], Bool[Tensor, "B L"]] | None = None
 
     @property
@@ -46,11 +57,20 @@ class Tap:
         """Path and number of the tapped call."""
         return self.module, self.call or 0
 
+    def spelled(self, **changes: Any) -> str:
+        """Say in code how to make this tap, with changes, as it is written by hand."""
+        given = {"output": self.output, "call": self.call or None, "axis": self.axis} | changes
+        options = [
+            f"{k}={v!r}" for k, v in given.items() if v is not None and (k, v) != ("axis", 0)
+        ]
+        return f"Tap({', '.join([repr(self.module), *options])})"
+
     def keys(self, found: Any) -> tuple:
         """Keys that lead to the latent in the output of the submodule."""
         if self.output is not None:
             at = self.output if isinstance(self.output, tuple) else (self.output,)
             try:
+                at = by_index(found, at)
                 part = part_at(found, at)
             except (KeyError, TypeError):
                 part = None
@@ -80,8 +100,14 @@ def as_taps(latents: Mapping[str, "str | Tap"], net: nn.Module) -> dict[str, Tap
     Raises
     ------
     TypeError, ValueError
-        If a place is no text or `Tap`, or no submodule of the network has its name.
+        If the places are no mapping, one is no text or `Tap`, or no submodule of the network has
+        its name.
     """
+    if not isinstance(latents, Mapping):
+        raise TypeError(
+            "`latents` must be a mapping of modalities to submodules, such as "
+            f'{{"image": "image_proj"}}; got {latents!r}.'
+        )
     taps: dict[str, Tap] = {}
     for name, place in latents.items():
         if not isinstance(place, str | Tap):
@@ -117,6 +143,7 @@ def checked_path(net: nn.Module, path: str) -> str:
 def to_latent(name: str, tap: Tap, found: Any) -> Tensor:
     """Latent ``(B, D)`` or ``(B, L, D)`` in what a tapped call returned."""
     z = part_at(found, tap.keys(found))
+    z = z.movedim(tap.axis, 0) if tap.axis < z.ndim else z
     if not z.is_floating_point() or z.ndim not in (2, 3, 4):
         raise ValueError(
             f"The latent of {name!r} (submodule {tap.module!r}) must be floating, of shape (B, D), "
@@ -141,7 +168,8 @@ def from_latent(tap: Tap, z: Tensor, like: Any, spread: Callable[[tuple, Tensor]
     at = tap.keys(like)
     form = part_at(like, at)
     if form.ndim == 4:
-        z = z.transpose(1, 2).unflatten(2, form.shape[2:])
+        z = z.transpose(1, 2).unflatten(2, form.movedim(tap.axis, 0).shape[2:])
+    z = z.movedim(0, tap.axis)
     # A copy: what follows may change it in place, and the latent is the caller's.
     z = z.to(form.dtype, copy=True) if z.dtype != form.dtype else z.clone()
     return mapped(lambda keys, x: z if keys == at else spread(keys, x), like)

@@ -3,6 +3,7 @@
 import functools
 import warnings
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -214,6 +215,18 @@ class Recurrent(Plain):
         return self.a(image), self.b(text.reshape(len(text), 2, 2))[0].mean(1)
 
 
+class StepsFirst(Plain):
+    """Steps come before rows, in the outputs of a GRU and in its last state."""
+
+    def __init__(self, last: bool):
+        super().__init__()
+        self.b, self.last = nn.GRU(2, 8), last
+
+    def project(self, image, text):
+        outputs, states = self.b(text.reshape(len(text), 2, 2).transpose(0, 1))
+        return self.a(image), states[-1] if self.last else outputs.mean(0)
+
+
 class Maps(Plain):
     """A latent that is a map of places, as convolutions give it."""
 
@@ -232,6 +245,11 @@ class Result:
     loss: Tensor | None = None
 
 
+class Named(NamedTuple):
+    hidden: Tensor
+    logits: Tensor
+
+
 class Returns(Plain):
     """What comes back is a dictionary, a tuple, a dataclass, a nested one, or of shape (B,)."""
 
@@ -247,6 +265,7 @@ class Returns(Plain):
             "tuple": (y, h),
             "list of one": [y],
             "dataclass": Result(y, h),
+            "named tuple": Named(h, y),
             "nested": {"heads": {"main": y, "other": (h, y)}},
             "one number": y[:, 0],
         }[self.kind]

@@ -35,6 +35,8 @@ CUTS = {
     "training mode": (n.TrainingMode, n.LATENTS),
     "attention": (n.Attention, n.LATENTS),
     "part of a tuple": (n.Recurrent, {"image": "a", "text": Tap("b", output=0)}),
+    "steps first": (lambda: n.StepsFirst(False), {"image": "a", "text": Tap("b", 0, axis=1)}),
+    "last state": (lambda: n.StepsFirst(True), {"image": "a", "text": Tap("b", 1, axis=1)}),
     "map": (n.Maps, n.LATENTS),
 }
 
@@ -71,6 +73,8 @@ def test_the_old_weight_norm_whose_weight_is_made_anew_in_every_call():
         ("list of one", None),
         ("dataclass", None),
         ("dataclass", "logits"),
+        ("named tuple", "logits"),
+        ("named tuple", 1),
         ("nested", ("heads", "main")),
         ("nested", ("heads", "other", 1)),
     ],
@@ -224,3 +228,20 @@ def test_latents_of_another_length_need_to_say_what_exists():
     latents = {"image": "a", "text": Tap("b", exists=exists)}
     tokens = Backbone.wrap(Downsampled(), latents).encode(batch)["text"]
     assert torch.equal(tokens.exists, exists(batch))
+
+
+def test_steps_first_become_tokens_of_rows():
+    net = n.StepsFirst(False).eval()
+    found = Backbone.wrap(net, {"image": "a", "text": Tap("b", 0, axis=1)}).encode(n.inputs())
+    steps = net.b(n.inputs()["text"].reshape(-1, 2, 2).transpose(0, 1))[0]  # (L, B, D)
+    torch.testing.assert_close(found["text"], steps.transpose(0, 1).detach())
+
+
+def test_a_scripted_part_of_the_users_network_stays_as_it_was():
+    """Its mode and its flags live in the scripted module itself, which can not be shared."""
+    net = n.Scripted().train()
+    backbone = Backbone.wrap(net, n.LATENTS)
+    backbone.freeze().encode(n.inputs())
+    assert net.a.training
+    assert all(p.requires_grad for p in net.parameters())
+    assert not any(p.requires_grad for p in backbone.parameters())

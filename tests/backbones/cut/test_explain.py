@@ -1,11 +1,13 @@
 """Where a cut changes what a network says, the error names modality, cause and a way out."""
 
+import warnings
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sure_pyro.backbones import Backbone, check_backbone
+from sure_pyro.backbones import Backbone, Tap, check_backbone
 from sure_pyro.data import Batch
 from tests.backbones.cut import networks as n
 
@@ -130,20 +132,54 @@ def test_a_submodule_that_is_not_called():
 
 
 def test_rows_along_another_axis():
-    class StepsFirst(n.Plain):
-        def __init__(self):
-            super().__init__()
-            self.b = nn.GRU(2, 8)
-            self.c = nn.Identity()
+    said = refused(n.StepsFirst(False), {"image": "a", "text": Tap("b", output=0)})
+    assert "rows of the batch along axis 0; for 2 rows it has the shape (2, 2, 8)" in said
+    assert "They run along axis 1: `Tap('b', output=0, axis=1)`" in said
 
+
+def test_a_gate_that_is_open_in_most_rows():
+    class Rarely(n.Plain):
         def project(self, image, text):
-            return self.a(image), self.c(
-                self.b(text.reshape(len(text), 2, 2).transpose(0, 1))[0]
-            ).mean(0)
+            return self.a(image) * (image[:, :1] > -1.3), self.b(text)
 
-    said = refused(StepsFirst(), {"image": "a", "text": "c"})
-    assert "rows of the batch as its first axis" in said
-    assert "batch_first=True" in said
+    rows = n.inputs(B=100)
+    assert (rows["image"][:6, 0] > -1.3).all()  # the first rows do not show it
+    backbone = Backbone.wrap(Rarely(), n.LATENTS)
+    with pytest.raises(ValueError, match="reads 'image' past the cut at 'a'.* a gate"):
+        check_backbone(backbone, Batch(rows))
+
+
+def scripted():
+    with warnings.catch_warnings():  # newer torch releases deprecate it
+        warnings.simplefilter("ignore")
+        return torch.jit.trace(n.Plain().eval(), example_kwarg_inputs=n.inputs())
+
+
+class Lazy(n.Plain):
+    def __init__(self):
+        super().__init__()
+        self.a = nn.LazyLinear(8)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (scripted, "scripted or traced as a whole, so nothing inside can be cut"),
+        (Lazy, "'a.weight' takes its size from the first batch: run the network on some rows"),
+        (lambda: n.Plain().to("meta"), "'a.weight' has no values .*: load the weights"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Lazy modules are a new feature")
+def test_networks_that_can_not_be_opened_or_are_not_loaded(make, said):
+    net = make()
+    with pytest.raises(ValueError, match=said):
+        Backbone.wrap(net, n.LATENTS)
+
+
+def test_latents_are_a_mapping():
+    # By the checker of types that the tests run under, or by the library itself.
+    with pytest.raises(TypeError, match=r"(?s)mapping of modalities|latents.*Mapping"):
+        Backbone.wrap(n.Plain(), ["a", "b"])
 
 
 def test_latents_that_are_not_finite():
