@@ -5,6 +5,8 @@ An input is accepted, refused in words of the reader, failed (any other exceptio
 the bound), crashed (its process ended) or hung (no answer in a minute); slow is what took more than
 five seconds. Each reader runs in a process of its own, which may use `MEMORY` bytes more than it
 had before the first input, and is started again where it ended.
+
+With `--readers` only some are tried, and their counts replace the former ones in the results.
 """
 
 import argparse
@@ -89,6 +91,11 @@ def fuzz(target: str, seed: int, inputs: int, bar: tqdm) -> dict:
     }
 
 
+def before(path: Path) -> dict:
+    """Counts of readers that are not tried now."""
+    return json.loads(path.read_text())["readers"] if path.is_file() else {}
+
+
 def main() -> None:
     """Fuzz all readers, or some, and keep the counts."""
     parser = argparse.ArgumentParser(
@@ -100,11 +107,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     each = -(-arguments.inputs // len(arguments.readers))
-    results = {"seed": arguments.seed, "python": platform.python_version(), "readers": {}}
+    results = {
+        "memory_bound_megabytes_above_start": MEMORY // 2**20,
+        "hung_after_seconds": HUNG,
+        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "readers": before(arguments.out),
+    }
     with tqdm(total=each * len(arguments.readers), unit="input") as bar:
         for target in arguments.readers:
-            results["readers"][target] = fuzz(target, arguments.seed, each, bar)
-            write_text(arguments.out, json.dumps(results, indent=1))
+            row = {"seed": arguments.seed, **fuzz(target, arguments.seed, each, bar)}
+            results["readers"][target] = row
+            results["inputs"] = sum(row["inputs"] for row in results["readers"].values())
+            write_text(arguments.out, json.dumps(results, indent=1) + "\n")
     for target, row in results["readers"].items():
         print(target, *(f"{kind} {row[kind]}" for kind in (*KINDS, "slow")), sep="  ")
 

@@ -189,8 +189,33 @@ class Arrays:
         return self._open[file]
 
     def has(self, part: str, name: str) -> bool:
-        """Whether a part has an array."""
-        return (self.folder.path / f"{part}.{name}.safetensors").exists()
+        """Whether a part has an array; a link that leads nowhere is one that can not be read."""
+        return os.path.lexists(self.folder.path / f"{part}.{name}.safetensors")
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a row, which is that of the first part."""
+        part = next(part for part in PARTS if self.has(part, name))
+        return tuple(self.get(part, name).shape[1:])
+
+    def check(self, part: str, rows: int, columns: Sequence[str]) -> None:
+        """Look that all arrays of a part have its rows, and features the shape of other parts.
+
+        Raises
+        ------
+        UnreadableError
+        """
+        dimensions = dict.fromkeys(FEATURES, 3) | dict.fromkeys(columns, 1)
+        others = {"text_bert": 3, "audio_lengths": 1, "vision_lengths": 1}
+        dimensions |= {name: n for name, n in others.items() if self.has(part, name)}
+        for name, n in dimensions.items():
+            came = tuple(self.get(part, name).shape)
+            if len(came) != n or came[0] != rows:
+                raise UnreadableError(f"part {part!r} has {rows} ids, but {name} of shape {came}")
+            if came[1:] != self.shape(name) or (name == "text_bert" and came[1] != 3):
+                raise UnreadableError(
+                    f"part {part!r} has {name} of shape {came}, expected is "
+                    f"{(rows, *self.shape(name))}: as in the other parts"
+                )
 
     def __getstate__(self) -> dict[str, Any]:
         return {"folder": self.folder, "_open": {}}
@@ -220,7 +245,7 @@ class Sequences(Modality):
 
     def together(self, values: Sequence[Any], tokenizer: Tokenizer | None = None) -> Features:
         """Sequences ``(B, L, D)``, and which tokens exist."""
-        L, D = self._shape()
+        L, D = self.arrays.shape(self.name)
         x, exists = torch.zeros(len(values), L, D), torch.ones(len(values), L, dtype=torch.bool)
         for i, value in enumerate(values):
             if value is not None:
@@ -243,11 +268,6 @@ class Sequences(Modality):
             )
         return int(length)
 
-    def _shape(self) -> tuple[int, int]:
-        part = next(part for part in PARTS if self.arrays.has(part, self.name))
-        _, L, D = self.arrays.get(part, self.name).shape
-        return L, D
-
 
 class Tokens(Modality):
     """Tokens of BERT: numbers, mask and segments, ``(3, L)``.
@@ -267,7 +287,7 @@ class Tokens(Modality):
         whole = (
             torch.isfinite(x).all() and (x == x.round()).all() and ((x >= 0) & (x < 2**24)).all()
         )
-        if x.shape[0] != 3 or not whole or not (x[1] <= 1).all() or not x[1].any():
+        if not whole or not (x[1] <= 1).all() or not x[1].any():
             raise UnreadableError(f"{part}/text_bert: row {number} holds no tokens")
         return x.long()
 
@@ -339,10 +359,8 @@ def _entries(
     findings: Findings,
 ) -> list[Entry]:
     ids = fields["id"]
+    arrays.check(part, len(ids), columns)
     targets = torch.stack([arrays.get(part, column) for column in columns], 1)
-    lacking = [name for name in FEATURES if len(arrays.get(part, name)) != len(ids)]
-    if len(targets) != len(ids) or lacking:
-        raise UnreadableError(f"part {part!r} has {len(ids)} ids, but other rows of {lacking}")
     entries, seen = [], set()
     for number, (name, y) in enumerate(zip(ids, targets.tolist(), strict=True)):
         why = "label is NaN or infinite" if not all(map(_finite, y)) else ""

@@ -103,12 +103,51 @@ class Layout(NamedTuple):
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> "Layout":
-        """Rebuild what `to_dict` gave."""
+        """Rebuild what `to_dict` gave.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If it is something else.
+        """
         columns = {
-            str(name): Column(DTYPES[column["dtype"]], tuple(map(int, column["shape"])))
+            str(name): Column(DTYPES[column["dtype"]], tuple(map(_length, column["shape"])))
             for name, column in state["columns"].items()
         }
-        return cls(columns, tuple(state["modalities"]), frozenset(state["sequences"]))
+        layout = cls(columns, tuple(state["modalities"]), frozenset(state["sequences"]))
+        layout.check()
+        return layout
+
+    def check(self) -> None:
+        """Look that every modality has values ``(L, D)`` and a mask, and every row its number.
+
+        Raises
+        ------
+        ValueError
+            If it is no layout of latents.
+        """
+        needed = {"source": Column(torch.int64, ())}
+        for name in self.modalities:
+            values = self.columns.get(VALUES + name)
+            if values is None or len(values.shape) != 2 or not values.dtype.is_floating_point:
+                raise ValueError(f"modality {name!r:.40} has no values of shape (L, D)")
+            needed[AVAILABLE + name] = Column(torch.bool, values.shape[:1])
+            if PADDING + name in self.columns:
+                needed[PADDING + name] = Column(torch.bool, values.shape[:1])
+        for name, dtype in (("group", torch.int64), ("split", torch.int8)):
+            if name in self.columns:
+                needed[name] = Column(dtype, ())
+        wrong = [name for name, column in needed.items() if self.columns.get(name) != column]
+        strange = set(self.columns) - set(needed) - {VALUES + name for name in self.modalities}
+        wrong += sorted(strange - {"target"})
+        if wrong or not self.modalities or not self.sequences <= set(self.modalities):
+            raise ValueError(f"its layout is none of latents by modality: {wrong[:5]}")
+
+
+def _length(n: Any) -> int:
+    if type(n) is not int or not 0 < n < 2**40:
+        raise ValueError(f"lengths must be positive whole numbers; got {n!r:.40}")
+    return n
 
 
 def differences(expected: Layout, came: Layout) -> list[str]:

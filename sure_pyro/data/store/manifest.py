@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from sure_pyro.data.store.layout import Layout
+from sure_pyro.data.validate import TASKS
 from sure_pyro.files import replacing
 
 FILE = "manifest.json"
+LIMIT = 100 * 10**6  # bytes: of a hundred thousand shards
 VERSION = 1
-SHARD = re.compile(r"shard-\d{5,}\.safetensors")
+SHARD = re.compile(r"shard-\d{5,12}\.safetensors")
 
 
 @dataclass(frozen=True)
@@ -85,22 +87,62 @@ class Manifest:
             If it was changed, or belongs to something else.
         """
         path = folder / FILE
-        try:
-            state = json.loads(path.read_text(encoding="utf-8"))
-            digest = state.pop("digest")
-        except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
-            raise ValueError(f"{path} is no manifest of a store of latents.") from error
+        state = _load(path)
         if state.get("version") != VERSION:
             raise ValueError(
                 f"{path} has version {state.get('version')!r}; this release reads {VERSION}."
             )
-        if digest != _digest(state):
+        if state.pop("digest", None) != _digest(state):
             raise ValueError(f"{path} was changed after it was written: its checksum differs.")
-        shards = tuple(Shard(**shard) for shard in state["shards"])
-        strange = [shard.file for shard in shards if not SHARD.fullmatch(shard.file)]
-        if strange:
-            raise ValueError(f"{path} names files that are no shards: {strange[:5]}.")
-        return cls(Layout.from_dict(state["layout"]), shards, state["settings"], state["skipped"])
+        try:
+            shards = _shards(state["shards"])
+            layout = Layout.from_dict(state["layout"])
+            settings, skipped = _settings(state["settings"]), _whole(state["skipped"])
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
+            raise ValueError(f"{path} is no manifest of a store of latents: {error}.") from error
+        return cls(layout, shards, settings, skipped)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    if path.stat().st_size > LIMIT:
+        raise ValueError(f"{path} is no manifest of a store of latents: it is too large.")
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is no manifest of a store of latents: it is no JSON.") from error
+    if not isinstance(state, dict):
+        raise ValueError(f"{path} is no manifest of a store of latents: it is no object.")
+    return state
+
+
+def _shards(entries: Any) -> tuple[Shard, ...]:
+    shards = tuple(Shard(**entry) for entry in entries)
+    strange = [s.file for s in shards if not (isinstance(s.file, str) and SHARD.fullmatch(s.file))]
+    if strange:
+        raise ValueError(f"it names files that are no shards: {strange[:5]}")
+    if not shards or len({shard.file for shard in shards}) < len(shards):
+        raise ValueError("it needs shards, and each once")
+    rows = [shard.rows for shard in shards]
+    if not all(map(_whole, [*rows, *(shard.bytes for shard in shards)])):
+        raise ValueError("it has a shard without rows")
+    if set(rows[:-1]) - {rows[0]} or rows[-1] > rows[0]:
+        raise ValueError(f"all shards but the last must have the same rows; got {rows[:5]}")
+    return shards
+
+
+def _settings(settings: Any) -> dict[str, Any]:
+    names, task = settings["class_names"], settings["task"]
+    if names is not None and not (isinstance(names, list) and {type(n) for n in names} == {str}):
+        raise ValueError("'class_names' must be a list of texts, or null")
+    if task not in (None, *TASKS):
+        raise ValueError(f"'task' must be one of {TASKS}, or null")
+    return {"fingerprint": settings["fingerprint"], "class_names": names, "task": task}
+
+
+def _whole(n: Any) -> int:
+    if type(n) is not int or not 0 <= n < 2**50:
+        raise ValueError(f"it needs whole numbers of rows and bytes; got {n!r:.40}")
+    return n
 
 
 def _digest(state: Mapping[str, Any]) -> str:

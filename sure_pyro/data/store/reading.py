@@ -1,5 +1,6 @@
 """Rows out of shards: mapped into memory, a few shards at a time, in any order."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,7 +84,9 @@ class Reader:
         for shard in self.manifest.shards:
             path = self.folder / shard.file
             size = path.stat().st_size if path.is_file() else None
-            if size != shard.bytes:
+            if os.path.dirname(os.path.realpath(path)) != os.path.realpath(self.folder):
+                wrong.append(f"{shard.file}: it is a symbolic link that leads out of the folder")
+            elif size != shard.bytes:
                 came = "it is not there" if size is None else f"it has {size} bytes"
                 wrong.append(f"{shard.file}: {came}, expected are {shard.bytes} bytes")
             elif verify and checksum(path) != shard.sha256:

@@ -1,17 +1,25 @@
 """Inputs of the readers, spoilt at random: small true files in which bytes, values or files change.
 
+The store of latents is among the readers: it may be copied from elsewhere as well as a dataset. The
+checksum in its manifest is made right again every other time, so that what lies behind is reached.
+
 Every input follows from a seed and a number, so that one that went wrong can be made again.
 """
 
+import json
 import os
 import pickle
 import random
 import shutil
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
+import sure_pyro
 from sure_pyro.data.formats import (
     DatasetError,
     convert_mmsa,
@@ -23,6 +31,8 @@ from sure_pyro.data.formats import (
 )
 from sure_pyro.data.formats.errors import UnreadableError
 from sure_pyro.data.formats.folder import Folder
+from sure_pyro.data.store import LatentStore, row_blocks
+from sure_pyro.data.store.manifest import _digest
 from tests.data.formats import small
 
 WORDS = [
@@ -32,22 +42,13 @@ WORDS = [
     b"\xf0\x9f\x98\x80", b"x" * 5000,
 ]  # fmt: skip
 NUMBERS = [
-    0,
-    1,
-    2,
-    127,
-    128,
-    255,
-    256,
-    32767,
-    65535,
-    2**24,
-    2**31 - 1,
-    2**31,
-    2**32 - 1,
-    2**62,
-    2**63,
-]
+    0, 1, 2, 127, 128, 255, 256, 32767, 65535, 2**24, 2**31 - 1, 2**31, 2**32 - 1, 2**62, 2**63,
+]  # fmt: skip
+
+VALUES = [
+    None, True, False, 0, -1, 1, 2, 1.5, 1e308, 2**31, 2**63, 10**40, "", "x", "../x", "/etc/x",
+    "a\0b", "\ud800", "x" * 2000, [], {}, [[]], [1], ["a", "a"], {"x": 1}, [None], float("nan"),
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,13 @@ class Target:
         Writes the dataset into a folder.
     read : callable
         Opens it and decodes every row: ``read(folder, on_error)``.
+    mend : callable, optional
+        Makes the checksum within a file right again, which would hide the rest: ``mend(path)``.
     """
 
     make: Callable[[Path], object]
     read: Callable[[Path, str], object]
+    mend: Callable[[Path], object] | None = None
 
 
 def _decode(data, tokenizer=None):
@@ -127,8 +131,56 @@ def _read_pickle(folder, on_error):
             raise RefusedError(said["refused"])
 
 
+def _make_store(folder):
+    draw = torch.Generator().manual_seed(0)
+    text, audio = torch.randn(9, 3, 2, generator=draw), torch.randn(9, 4, generator=draw)
+
+    def encode(rows):
+        there = torch.tensor([row % 3 != 1 for row in rows])
+        return {
+            "values": {"text": text[rows], "audio": audio[rows]},
+            "available": {"audio": there},
+            "padding": {"text": torch.arange(3) < 2 + there[:, None]},
+            "target": torch.tensor(rows) % 2,
+            "group": torch.tensor(rows) // 2,
+            "split": ["train" if row < 5 else "test" for row in rows],
+        }
+
+    LatentStore.create(
+        folder, row_blocks(9, 4), encode, shard_rows=4, class_names=["a", "b"],
+        task="classification", fingerprint={"x": 1}, progress_bar=False,
+    )  # fmt: skip
+
+
+def _read_store(folder, on_error):
+    """Everything that is asked of a store; its checksums are compared every other time."""
+    try:
+        store = LatentStore.open(folder, verify=on_error == "error")
+        assert len(store.source) == len(store.available) == len(store)
+        list(store.blocks(4, shuffle_seed=0))
+        parts = store.split(seed=0)
+        return [
+            store.batch(),
+            *(store.select(rows).batch() for rows in store.splits.values()),
+        ], parts
+    except (ValueError, FileNotFoundError) as error:
+        last = traceback.extract_tb(error.__traceback__)[-1].filename
+        if not last.startswith(str(Path(sure_pyro.__file__).parent)):
+            raise  # by chance of the right kind: no words of ours
+        raise RefusedError(str(error)) from error
+
+
+def _mend_manifest(path):
+    try:
+        state = json.loads(path.read_text())
+        del state["digest"]
+        path.write_text(json.dumps(state | {"digest": _digest(state)}))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        pass  # a shard, or spoilt beyond that
+
+
 class RefusedError(Exception):
-    """A pickle that is not taken."""
+    """A pickle or store that is not taken."""
 
 
 TARGETS = {
@@ -138,6 +190,7 @@ TARGETS = {
     "MMAct": Target(small.mmact, _read_mmact),
     "MMSA pickle": Target(_make_pickle, _read_pickle),
     "MMSA converted": Target(_make_mmsa, _read_mmsa),
+    "store of latents": Target(_make_store, _read_store, _mend_manifest),
 }
 
 
@@ -182,7 +235,8 @@ class Fuzzer:
     def attempt(self, number: int) -> Outcome:
         """Make input `number`, read it, and put everything back."""
         rng = random.Random(f"{self.seed} {self.name} {number}")
-        path = rng.choice(sorted(self.files))
+        kind = rng.choice(sorted({path.suffix for path in self.files}))  # tables are few
+        path = rng.choice(sorted(path for path in self.files if path.suffix == kind))
         start = time.perf_counter()
         try:
             what = self._spoil(path, rng)
@@ -206,11 +260,15 @@ class Fuzzer:
         if rng.random() < 0.05:
             return self._replace(path, rng)
         data, what = bytearray(self.files[path]), []
+        deep = path.suffix in (".json", ".jsonl") and rng.random() < 0.5  # it stays JSON
         for _ in range(rng.choice((1, 1, 1, 2, 4))):
-            change = rng.choice(CHANGES)
+            change = value if deep else rng.choice(CHANGES)
             data = change(data, rng)
             what.append(change.__name__)
         path.write_bytes(data)
+        if self.target.mend is not None and rng.random() < 0.5:
+            self.target.mend(path)
+            what.append("mended")
         return " ".join(what)
 
     def _replace(self, path: Path, rng: random.Random) -> str:
@@ -309,6 +367,34 @@ def word(data: bytearray, rng: random.Random) -> bytearray:
     i = rng.randrange(len(marks) - 1)
     data[marks[i] + 1 : marks[i + 1]] = rng.choice(WORDS)
     return data
+
+
+def value(data: bytearray, rng: random.Random) -> bytearray:
+    """A value somewhere in a JSON file, or in a line of it, for another; else a word."""
+    whole, lines = [bytes(data)], bytes(data).splitlines() or [b""]
+    for pieces, i in ((whole, 0), (lines, rng.randrange(len(lines)))):
+        try:
+            document = json.loads(pieces[i])
+        except (ValueError, RecursionError):
+            continue
+        pieces[i] = json.dumps(_with_another(document, rng)).encode()
+        return bytearray(b"\n".join(pieces))
+    return word(data, rng)
+
+
+def _with_another(document: object, rng: random.Random) -> object:
+    """Go down at random, and change what is met there: its value, its name, or that it is there."""
+    keys = {dict: list, list: lambda x: range(len(x))}.get(type(document), lambda x: ())(document)
+    if not keys or rng.random() < 0.1:
+        return rng.choice(VALUES)
+    key = rng.choice(keys)
+    if rng.random() < 0.1:
+        del document[key]
+    elif isinstance(document, dict) and rng.random() < 0.1:
+        document[rng.choice(("", "x", "../x", "file"))] = document.pop(key)
+    else:
+        document[key] = _with_another(document[key], rng)
+    return document
 
 
 CHANGES = (flip, overwrite, number, insert, delete, cut, repeat, blank, word, word)

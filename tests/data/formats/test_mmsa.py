@@ -478,7 +478,7 @@ def test_rows_are_skipped_on_request(tmp_path):
         (b'{"version": 1, "splits": {"train": {"id": [1]}}}', "part 'train' has no ids"),
         (
             b'{"version": 1, "splits": {"train": {"id": ["a"]}}}',
-            "part 'train' has 1 ids, but other",
+            "part 'train' has 1 ids, but text of shape",
         ),
         (b'{"version": 1, "splits": {}}', "no row can be read"),
         (b"{", "rows.json: it is no JSON"),
