@@ -22,6 +22,7 @@ from sure_pyro.commands.encode import add_encode
 from sure_pyro.commands.fit import add_fit
 from sure_pyro.commands.predict import add_predict
 from sure_pyro.commands.settings import with_settings
+from sure_pyro.data.formats import DatasetError
 from sure_pyro.training import TrainingDiverged
 
 EXPECTED = (ValueError, TypeError, OSError, ImportError, SafetensorError, TrainingDiverged)
@@ -47,7 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"Interrupted. {stopped}".strip(), file=sys.stderr)
         return 130
     except EXPECTED as error:
-        print(f"sure-pyro: {' '.join(str(error).split())}", file=sys.stderr)
+        # The error of a dataset is a list, and stays one; of others a line is enough.
+        text = str(error) if isinstance(error, DatasetError) else " ".join(str(error).split())
+        print(f"sure-pyro: {text}", file=sys.stderr)
         return 2
 
 

@@ -7,9 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sure_pyro.commands.arguments import positive
+from sure_pyro.commands.arguments import names, positive
 from sure_pyro.commands.run_folder import RunFolder, add_run, as_settings
 from sure_pyro.commands.systems import DATASETS, SYSTEMS
+from sure_pyro.data.formats.mmact import MODALITIES, TEST
 from sure_pyro.files import write_text
 from sure_pyro.models import encode_store
 
@@ -25,9 +26,19 @@ def add_encode(commands) -> None:
     p.add_argument("--data", type=Path, required=True, help="folder of the dataset's files")
     p.add_argument("--checkpoint", type=Path, help="weights of the system")
     p.add_argument("--tiny", action="store_true", help="a tiny system of random weights instead")
+    _add_of_systems(p)
+    _add_of_datasets(p)
+    p.set_defaults(run=run_encode, all_threads=True)
+
+
+def _add_of_systems(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--variant", default="cross_modal_context",
         help="of mmml (default: cross_modal_context)",
+    )  # fmt: skip
+    p.add_argument(
+        "--config", type=Path, metavar="FILE",
+        help="sizes of mmml as JSON, where they are not the published ones; see docs/mmml.md",
     )  # fmt: skip
     p.add_argument(
         "--num-image-embeds", type=positive, default=1, help="of mmbt, as it was trained (1)"
@@ -39,11 +50,29 @@ def add_encode(commands) -> None:
     p.add_argument(
         "--max-length", type=positive, help="tokens of a text (default: mmml 96, mmbt 128)"
     )
+
+
+def _add_of_datasets(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--on-error", choices=("error", "skip"), default="error",
         help="what to do about rows that can not be read (default: error)",
     )  # fmt: skip
-    p.set_defaults(run=run_encode, all_threads=True)
+    p.add_argument(
+        "--missing-files", choices=("error", "absent"), default="error",
+        help="what a sound or picture that is not there means: an error, or that its row has none "
+        "(mosi, mm-imdb; default: error)",
+    )  # fmt: skip
+    p.add_argument(
+        "--resample", action="store_true", help="convert sound that is not at 16 kHz (mosi)"
+    )
+    p.add_argument(
+        "--protocol", choices=tuple(TEST), default="cross_subject",
+        help="test part of mmact (default: cross_subject)",
+    )  # fmt: skip
+    p.add_argument(
+        "--modalities", type=names, default=MODALITIES,
+        help=f"of mmact, separated by commas (default: {','.join(MODALITIES)})",
+    )  # fmt: skip
 
 
 def run_encode(options: argparse.Namespace) -> int:
@@ -53,6 +82,7 @@ def run_encode(options: argparse.Namespace) -> int:
     _check(options)
     options.data = options.data.resolve()
     options.checkpoint = options.checkpoint and options.checkpoint.resolve()
+    options.config = options.config and options.config.resolve()
     folder = RunFolder(options.folder)
     _check_same(folder, options)
     data = system.read(options)
@@ -60,10 +90,13 @@ def run_encode(options: argparse.Namespace) -> int:
     folder.record("encode", options)
     folder.save_backbone(backbone)
     write_text(folder.ids_file, json.dumps(data.ids))
-    store = encode_store(
-        backbone, data, folder.store, tokenizer=tokenizer,
-        settings=_latents_depend_on(as_settings(options)), progress_bar=not options.quiet,
-    )  # fmt: skip
+    try:
+        store = encode_store(
+            backbone, data, folder.store, tokenizer=tokenizer,
+            settings=_latents_depend_on(as_settings(options)), progress_bar=not options.quiet,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("Run it again to go on.") from None
     if not options.quiet:
         left_out = f" {data.skipped} could not be read." if data.skipped else ""
         print(f"{len(store)} rows are in {folder.store}.{left_out}")
@@ -78,6 +111,8 @@ def _check(options: argparse.Namespace) -> None:
         raise ValueError("Give either `--checkpoint FILE` or `--tiny` (random weights).")
     if options.tiny and options.tokenizer:
         raise ValueError("A `--tiny` system reads characters; leave out `--tokenizer`.")
+    if options.config and (options.tiny or options.system != "mmml"):
+        raise ValueError("`--config` goes with `--system mmml` and a checkpoint; leave it out.")
 
 
 def _check_same(folder: RunFolder, options: argparse.Namespace) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
-from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,13 +14,16 @@ from tqdm.auto import tqdm
 from sure_pyro.calibrated import CalibratedSURE
 from sure_pyro.commands.arguments import names, positive
 from sure_pyro.commands.calibrate import ROADS
-from sure_pyro.commands.pooled import pooled
-from sure_pyro.commands.run_folder import PARTS, RunFolder, add_run
+from sure_pyro.commands.parts import Parts
+from sure_pyro.commands.run_folder import PARTS, RunFolder, add_run, as_settings
+from sure_pyro.commands.tables import FORMATS, check_format
 from sure_pyro.data import Batch, missing
 from sure_pyro.data.store import LatentStore
-from sure_pyro.files import replacing
+from sure_pyro.data.store.manifest import FILE
+from sure_pyro.data.store.shard import checksum
 from sure_pyro.models import SURE, Prediction
 from sure_pyro.propagation import cross_check
+from sure_pyro.propagation.moments import INTERACTION
 
 BLOCK = 256  # rows in memory at a time
 
@@ -44,35 +45,67 @@ def add_predict(commands) -> None:
         "--hide", type=names, default=(),
         help="modalities to take away, separated by commas, even from rows that have no other",
     )  # fmt: skip
+    p.add_argument(
+        "--format", choices=FORMATS, default="csv",
+        help="of the table (default: csv); parquet needs the extra `parquet`",
+    )  # fmt: skip
     p.set_defaults(run=run_predict, all_threads=True)
 
 
 def run_predict(options: argparse.Namespace) -> int:
-    """Run it."""
+    """Run it, or go on where it was stopped."""
+    check_format(options.format)
     folder = RunFolder(options.folder)
     model = folder.load_model()
     _check(model, options)
     rows = folder.part(options.part, folder.seed)
-    ids = np.array(json.loads(folder.ids_file.read_text(encoding="utf-8")), dtype=object)
-    frames, moments = [], []
-    blocks = _blocks(rows, options.hide)
+    file = folder.folder / f"predictions.{options.format}"
+    parts = Parts(folder.parts, _made_from(folder, options), file.suffix)
     count = -(-len(rows) // BLOCK)
-    for start, block, batch in tqdm(blocks, "predict", count, disable=options.quiet):
-        prediction = model.predict(
-            batch, options.propagate, num_samples=options.num_samples, seed=options.seed + start
-        )
-        frames.append(_table(prediction, batch, block.source.numpy(), ids))
-        moments.append(prediction.moments)
+    try:
+        _predict_blocks(model, rows, _ids(folder), parts, options)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("Run it again to go on.") from None
     folder.record("predict", options)
-    file = _write(pd.concat(frames, ignore_index=True), folder.folder)
+    parts.join(count, file)
     if not options.quiet:
         if options.propagate == "both":
-            taylor, sampled = (
-                pooled([m[road] for m in moments]) for road in ("taylor", "sampling")
-            )
-            print(cross_check(taylor, sampled).summary())
+            roads = (parts.moments(count, road) for road in ("taylor", "sampling"))
+            print(cross_check(*roads).summary())
         print(f"Predictions of {len(rows)} rows are in {file}.")
+    parts.remove()
     return 0
+
+
+def _predict_blocks(
+    model: SURE, rows: LatentStore, ids: np.ndarray, parts: Parts, options: argparse.Namespace
+) -> None:
+    """Predict the blocks that are not done yet, in the order of the dataset."""
+    rows = rows.select(rows.source.argsort())
+    starts = range(0, len(rows), BLOCK)
+    for i, start in enumerate(tqdm(starts, "predict", unit="block", disable=options.quiet)):
+        if i not in parts:
+            block = rows.select(torch.arange(start, min(start + BLOCK, len(rows))))
+            batch = _hidden(block.batch(), options.hide)
+            prediction = model.predict(
+                batch, options.propagate, num_samples=options.num_samples,
+                seed=options.seed + start,
+            )  # fmt: skip
+            moments = prediction.moments if options.propagate == "both" else {}
+            parts.write(i, _table(prediction, batch, block.source.numpy(), ids), moments)
+
+
+def _ids(folder: RunFolder) -> np.ndarray:
+    return np.array(json.loads(folder.ids_file.read_text(encoding="utf-8")), dtype=object)
+
+
+def _made_from(folder: RunFolder, options: argparse.Namespace) -> dict[str, Any]:
+    """What the numbers depend on: options, latents, the model's files, and how it was cut."""
+    where = folder.calibrated if folder.calibrated.is_dir() else folder.model
+    files = sorted(path for path in where.rglob("*") if path.is_file())
+    digests = {str(path.relative_to(folder.folder)): checksum(path) for path in files}
+    digests |= {"store": checksum(folder.store / FILE)}
+    return {"options": as_settings(options), "block": BLOCK, "seed": folder.seed, "files": digests}
 
 
 def _check(model: SURE, options: argparse.Namespace) -> None:
@@ -90,28 +123,25 @@ def _check(model: SURE, options: argparse.Namespace) -> None:
         )
 
 
-def _blocks(rows: LatentStore, hide: tuple[str, ...]) -> Iterator[tuple[int, LatentStore, Batch]]:
-    """Some rows at a time, in the order of the dataset, without what is to be hidden."""
-    rows = rows.select(rows.source.argsort())
-    for start in range(0, len(rows), BLOCK):
-        block = rows.select(torch.arange(start, min(start + BLOCK, len(rows))))
-        batch = block.batch()
-        if hide:
-            keep = [name for name in batch.modalities if name not in hide]
-            batch = missing.pattern(batch, keep, keep_one=False)
-        yield start, block, batch
+def _hidden(batch: Batch, hide: tuple[str, ...]) -> Batch:
+    """The rows without what is to be hidden."""
+    if not hide:
+        return batch
+    keep = [name for name in batch.modalities if name not in hide]
+    return missing.pattern(batch, keep, keep_one=False)
 
 
 def _table(
     prediction: Prediction, batch: Batch, source: np.ndarray, ids: np.ndarray
 ) -> pd.DataFrame:
-    """A line per row and output; every modality has its column, whatever this block lacks."""
+    """A line per row and output; the columns are those of every other block."""
     C = len(prediction.outputs)
     table = prediction.to_dataframe().drop(columns="sample")
     table.insert(0, "row", np.repeat(source, C))
     table.insert(1, "id", np.repeat(ids[source], C))
     place = table.columns.get_loc("sd") + 1
-    for i, name in enumerate(batch.modalities):
+    remainder = (INTERACTION,) if prediction.roads[0] == "sampling" else ()
+    for i, name in enumerate((*batch.modalities, *remainder)):
         column = f"variance/{name}"
         values = table.pop(column) if column in table else np.zeros(len(table), np.float32)
         table.insert(place + i, column, values)
@@ -125,15 +155,3 @@ def _target(batch: Batch, C: int) -> np.ndarray:
     if batch.task == "classification":
         y = torch.nn.functional.one_hot(y, C)
     return y.reshape(-1).numpy()
-
-
-def _write(table: pd.DataFrame, folder: Path) -> Path:
-    """Parquet if pyarrow is installed, else CSV."""
-    parquet = importlib.util.find_spec("pyarrow") is not None
-    file = folder / ("predictions.parquet" if parquet else "predictions.csv")
-    with replacing(file) as temporary:
-        if parquet:
-            table.to_parquet(temporary, engine="pyarrow", index=False)
-        else:
-            table.to_csv(temporary, index=False)
-    return file

@@ -48,6 +48,7 @@ class RunFolder:
         self.history = folder / "history.csv"
         self.model = folder / "model"
         self.calibrated = folder / "calibrated"
+        self.parts = folder / "predictions.parts"
 
     # -- settings -------------------------------------------------------------------------------
 

@@ -6,13 +6,17 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from sure_pyro.backbones import Backbone
 from sure_pyro.data.formats import RawDataset, read_mm_imdb, read_mmact, read_mosi
+
+if TYPE_CHECKING:
+    from sure_pyro.backbones.mmml import MMMLConfig
 
 TINY_PICTURES = {"resize": 40, "crop": 33}
 TINY_LENGTH = 12  # tokens of a text
@@ -43,26 +47,45 @@ def read_sentiment(options: argparse.Namespace) -> RawDataset:
         options.data,
         context=_variant(options).endswith("_context"),
         seconds=1.0 if options.tiny else 6.0,
+        resample=options.resample,
+        missing_files=options.missing_files,
         on_error=options.on_error,
     )
 
 
 def build_mmml(options: argparse.Namespace, data: RawDataset) -> tuple[Backbone, Any]:
     """MMML, and the tokenizer of its RoBERTa."""
-    from sure_pyro.backbones.mmml import MMML, MMMLConfig
+    from sure_pyro.backbones.mmml import MMML
 
     variant = _variant(options)
     if options.tiny:
         return MMML.tiny(variant), _tokenizer(options, "", 96)
     name = "roberta-large" if variant.endswith("_context") else "roberta-base"
-    backbone = MMML.from_official(options.checkpoint, MMMLConfig.official(variant))
-    return backbone, _tokenizer(options, name, 96)
+    sizes = _sizes(variant, options.config)
+    return MMML.from_official(options.checkpoint, sizes), _tokenizer(options, name, 96)
+
+
+def _sizes(variant: str, file: Path | None) -> MMMLConfig:
+    """Published sizes of a variant, or those of a file, which must be of this variant."""
+    from sure_pyro.backbones.mmml import MMMLConfig
+
+    if file is None:
+        return MMMLConfig.official(variant)
+    try:
+        sizes = MMMLConfig.read(file)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"`--config {file}` holds no sizes of MMML: {error}") from error
+    if sizes.variant != variant:
+        raise ValueError(f"`--config {file}` is of the variant {sizes.variant}; got {variant}.")
+    return sizes
 
 
 def read_films(options: argparse.Namespace) -> RawDataset:
     """MM-IMDB."""
     sizes: dict[str, Any] = TINY_PICTURES if options.tiny else {}
-    return read_mm_imdb(options.data, on_error=options.on_error, **sizes)
+    return read_mm_imdb(
+        options.data, missing_files=options.missing_files, on_error=options.on_error, **sizes
+    )
 
 
 def build_mmbt(options: argparse.Namespace, data: RawDataset) -> tuple[Backbone, Any]:
@@ -83,7 +106,10 @@ def build_mmbt(options: argparse.Namespace, data: RawDataset) -> tuple[Backbone,
 def read_actions(options: argparse.Namespace) -> RawDataset:
     """MMAct."""
     sizes: dict[str, Any] = {"frames": 4, "windows": 6, **TINY_PICTURES} if options.tiny else {}
-    return read_mmact(options.data, on_error=options.on_error, **sizes)
+    return read_mmact(
+        options.data, protocol=options.protocol, modalities=options.modalities,
+        on_error=options.on_error, **sizes,
+    )  # fmt: skip
 
 
 def build_hamlet(options: argparse.Namespace, data: RawDataset) -> tuple[Backbone, Any]:

@@ -69,8 +69,8 @@ class Sound(Modality):
             return x
         if not self.resample:
             raise UnreadableError(
-                f"it has {rate} Hz, expected are {self.rate} Hz; with `resample=True` it is "
-                "converted"
+                f"it has {rate} Hz, expected are {self.rate} Hz; with `resample=True` "
+                "(`--resample`) it is converted"
             )
         from scipy.signal import resample_poly
 

@@ -145,7 +145,10 @@ class Findings:
         return DatasetError(self.form, self.folder, problems, advice)
 
 
-SKIP_ADVICE = "\nRows that can not be read are left out, and counted, with `on_error='skip'`."
+SKIP_ADVICE = (
+    "\nRows that can not be read are left out, and counted, with `on_error='skip'` (on the command "
+    "line `--on-error skip`)."
+)
 
 
 def printable(text: str, length: int = 200) -> str:
