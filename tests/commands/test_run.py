@@ -5,13 +5,11 @@ import json
 import pandas as pd
 import pytest
 import torch
-from transformers import BertTokenizer
 
 from sure_pyro import __main__ as command
-from sure_pyro.backbones.mmbt import MMBT
 from sure_pyro.commands import predict
 from sure_pyro.commands.run_folder import RunFolder
-from sure_pyro.data.store import LatentStore
+from tests.commands.official import CHECKPOINTS, HIDDEN
 from tests.data.formats import small
 
 
@@ -20,16 +18,16 @@ def run(*arguments):
 
 
 SYSTEMS = {
-    "mmml": (small.mosi, ["--variant", "concatenation"], "audio"),
-    "mmbt": (small.mm_imdb, ["--num-image-embeds", 2], "text"),
-    "hamlet": (small.mmact, [], "gyro"),
+    "mmml": (small.mosi, ["--variant", "concatenation"]),
+    "mmbt": (small.mm_imdb, ["--num-image-embeds", 2]),
+    "hamlet": (small.mmact, []),
 }
 
 
 @pytest.fixture
 def encoded(tmp_path):
     def encode(system, *more):
-        write, options, _ = SYSTEMS[system]
+        write, options = SYSTEMS[system]
         folder = tmp_path / "run"
         data = write(tmp_path / "data")
         assert run("encode", folder, "--system", system, "--data", data, "--tiny", "--quiet",
@@ -39,16 +37,16 @@ def encoded(tmp_path):
     return encode
 
 
-@pytest.mark.filterwarnings("ignore:All rows of `validation` are of one group")
-@pytest.mark.parametrize("system", list(SYSTEMS))
-def test_from_files_to_predictions(system, encoded, capsys):
-    folder, hidden = encoded(system), SYSTEMS[system][2]
+def to_the_end(folder, system, capsys):
+    """Fit, calibrate and predict in a folder where a system was encoded; the table."""
+    hidden = HIDDEN[system]
     assert run("fit", folder, "--epochs", 1, "--quiet") == 0
     assert run("calibrate", folder, "--propagate", "both", "--num-samples", 20, "--quiet") == 0
     assert capsys.readouterr().out == ""
     assert run("predict", folder, "--part", "test", "--propagate", "both", "--num-samples", 50,
                "--hide", hidden) == 0  # fmt: skip
     assert "Taylor against 50 draws" in capsys.readouterr().out
+    assert (folder / "history.csv").is_file()
     table = pd.read_csv(folder / "predictions.csv", dtype={"id": str})
     ids = json.loads((folder / "ids.json").read_text())
     assert [ids[row] for row in table["row"]] == table["id"].tolist()
@@ -58,7 +56,27 @@ def test_from_files_to_predictions(system, encoded, capsys):
     gone = ~table["mask_pattern"].str.contains(hidden)
     assert gone.any()
     assert (table.loc[gone, f"variance/{hidden}"] > 0).all()
-    assert (folder / "history.csv").is_file()
+    return table
+
+
+@pytest.mark.filterwarnings("ignore:All rows of `validation` are of one group")
+@pytest.mark.parametrize("system", CHECKPOINTS)
+def test_from_files_and_an_official_checkpoint_to_predictions(system, tmp_path, capsys):
+    network, data, options = CHECKPOINTS[system](tmp_path)
+    folder = tmp_path / "run"
+    assert run("encode", folder, "--system", system, "--data", data, "--quiet", *options) == 0
+    options[1].unlink()  # the run needs its checkpoint no more
+    again = RunFolder(folder).load_backbone()
+    assert again.config == network.config
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(again.state_dict()[name], tensor), name
+    to_the_end(folder, system, capsys)
+
+
+@pytest.mark.slow
+def test_a_tiny_system_from_videos_and_sensors_to_predictions(encoded, capsys):
+    table = to_the_end(encoded("hamlet"), "hamlet", capsys)
+    assert "variance/rgb" in table
 
 
 def test_settings_of_a_run_reproduce_it_and_the_command_line_wins(encoded, tmp_path):
@@ -123,32 +141,15 @@ def test_errors_of_the_order_and_of_options_are_one_line(encoded, tmp_path, caps
         ([*fresh, "--system", "mmml", "--tiny", "--variant", "v9"], "must be one of concatenation"),
         ([*fresh, "--system", "mmbt", "--tiny", "--dataset", "mosi"], "reads mm-imdb; got mosi"),
         ([*fresh, "--system", "mmbt", "--tiny"], "train.jsonl"),
-        ([*fresh, "--system", "hamlet", "--tiny"], "MMAct"),
+        ([*fresh, "--system", "hamlet", "--tiny"], "gyro_clip/: there is no such folder\n"),
+        ([*fresh, "--system", "mmml", "--tiny", "--config", broken], "`--config` goes with"),
+        ([*fresh, "--system", "mmml", "--checkpoint", broken, "--config", broken], "no sizes of"),
     ]:
         assert run(*arguments) == 2, arguments
         error = capsys.readouterr().err
         assert words in error
-        assert error.count("\n") == 1
-
-
-def test_an_official_checkpoint_and_a_tokenizer_from_disk(tmp_path):
-    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghij", "##a", "##e", "##n"]
-    BertTokenizer({piece: i for i, piece in enumerate(pieces)}).save_pretrained(tmp_path / "words")
-    bert = {"vocab_size": 40, "hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 1,
-            "intermediate_size": 64, "max_position_embeddings": 32}  # fmt: skip
-    network = MMBT.tiny(5, 2, bert=bert, cls_id=2, sep_id=3)
-    torch.save({"state_dict": network.state_dict()}, tmp_path / "model_best.pt")
-    folder, data = tmp_path / "run", small.mm_imdb(tmp_path / "data")
-    arguments = ["--system", "mmbt", "--num-image-embeds", 2, "--data", data, "--quiet",
-                 "--tokenizer", tmp_path / "words", "--max-length", 8]  # fmt: skip
-    checkpoint = ["--checkpoint", tmp_path / "model_best.pt"]
-    assert run("encode", folder, *arguments, *checkpoint) == 0
-    assert LatentStore.open(folder / "store").shapes["text"] == (8, 64)
-    (tmp_path / "model_best.pt").unlink()  # the run needs it no more
-    again = RunFolder(folder).load_backbone()
-    assert again.config == network.config
-    for name, tensor in network.state_dict().items():
-        assert torch.equal(again.state_dict()[name], tensor), name
+        assert error.startswith("sure-pyro: ")
+        assert error.count("\n") == 1 or "How to get it:" in error
 
 
 def test_help_tells_the_order(capsys):

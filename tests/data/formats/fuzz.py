@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from PIL import Image
 
 import sure_pyro
 from sure_pyro.data.formats import (
@@ -100,6 +101,29 @@ def _read_mmact(folder, on_error):
 def _read_mmsa(folder, on_error):
     rows = _decode(read_mmsa(folder, on_error=on_error))
     return rows, _decode(read_mmsa(folder, text="text_bert", on_error=on_error))
+
+
+def _make_mm_imdb(folder):
+    _shrink(small.mm_imdb(folder))
+
+
+def _make_raw_mm_imdb(folder):
+    _shrink(small.mm_imdb_raw(folder))
+
+
+def _shrink(folder):
+    """Pictures of a fifth of the size, which are decoded faster."""
+    for path in folder.glob("dataset/*.jpeg"):
+        with Image.open(path) as picture:
+            picture.resize((picture.width // 5, picture.height // 5)).save(path)
+
+
+def _make_mmact(folder):
+    """Takes of two people; those of the others are left out."""
+    small.mmact(folder)
+    for other in ("subject2", "subject17"):
+        for path in folder.glob(f"*/{other}"):
+            shutil.rmtree(path)
 
 
 def _make_mmsa(folder):
@@ -185,9 +209,9 @@ class RefusedError(Exception):
 
 TARGETS = {
     "CMU-MOSI": Target(small.mosi, _read_mosi),
-    "MM-IMDB": Target(small.mm_imdb, _read_mm_imdb),
-    "MM-IMDB as given out": Target(small.mm_imdb_raw, _read_raw_mm_imdb),
-    "MMAct": Target(small.mmact, _read_mmact),
+    "MM-IMDB": Target(_make_mm_imdb, _read_mm_imdb),
+    "MM-IMDB as given out": Target(_make_raw_mm_imdb, _read_raw_mm_imdb),
+    "MMAct": Target(_make_mmact, _read_mmact),
     "MMSA pickle": Target(_make_pickle, _read_pickle),
     "MMSA converted": Target(_make_mmsa, _read_mmsa),
     "store of latents": Target(_make_store, _read_store, _mend_manifest),
