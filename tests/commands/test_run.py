@@ -67,7 +67,7 @@ def test_from_files_and_an_official_checkpoint_to_predictions(system, tmp_path, 
     assert run("encode", folder, "--system", system, "--data", data, "--quiet", *options) == 0
     options[1].unlink()  # the run needs its checkpoint no more
     again = RunFolder(folder).load_backbone()
-    assert again.config == network.config
+    assert again.state_dict().keys() == network.state_dict().keys()
     for name, tensor in network.state_dict().items():
         assert torch.equal(again.state_dict()[name], tensor), name
     to_the_end(folder, system, capsys)
