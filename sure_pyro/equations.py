@@ -49,7 +49,7 @@ def reconstruction(
     With mu_i and sigma_i, z_i | z_v ~ Normal(mu_i, sigma_i^2). What is stored where v is false has
     no effect; v_j may have fewer trailing axes than z_j, which then share it.
     """
-    z_v = {j: torch.where(_beside(v[j], z_j), z_j, 0.0) for j, z_j in z.items()}
+    z_v = {j: fusion_input(z_j, torch.zeros_like(z_j), v[j]) for j, z_j in z.items()}
     return r(z_v, v)
 
 
@@ -74,8 +74,8 @@ def correlation(
     The loss L_PCC is 1 - rho. Where u or e is constant rho is not defined: 0, with gradient 0.
     """
     n = counts.sum().clamp(min=1)
-    (du, var_u), (de, var_e) = _centred(u, counts, n), _centred(e, counts, n)
-    defined = (var_u > 0) & (var_e > 0)
+    (du, var_u), (de, var_e) = centred(u, counts, n), centred(e, counts, n)
+    defined = (var_u != 0) & (var_e != 0)  # so that NaN stays NaN
     # The inner `where` keeps the undefined branch out of the gradient as well as out of the value.
     sd_u, sd_e = (torch.where(defined, var, 1.0).sqrt() for var in (var_u, var_e))
     cov = (du * de).sum() / n
@@ -136,17 +136,24 @@ def cross_check_ratio(
     return torch.where(both_zero, 1.0, s2_taylor / torch.where(both_zero, 1.0, s2_sampling))
 
 
+def centred(x: Tensor, counts: Tensor, n: Tensor) -> tuple[Tensor, Tensor]:
+    """Of equation 5: deviations from the mean, and their variance; in units of `magnitude`.
+
+    The variance is 0 where it is nothing but rounding, as that of a constant.
+    """
+    x = torch.where(counts, x, 0.0)
+    x = x / magnitude(x)  # rho does not see it; squares can not under- or overflow
+    deviation = torch.where(counts, x - x.sum() / n, 0.0)
+    variance = deviation.square().sum() / n
+    rounding = (8 * torch.finfo(x.dtype).eps) ** 2
+    return deviation, torch.where(variance <= rounding, 0.0, variance)
+
+
+def magnitude(x: Tensor) -> Tensor:
+    """Of equation 5: largest absolute value, without a gradient; never 0, to be divided by."""
+    return x.detach().abs().amax().clamp(min=torch.finfo(x.dtype).tiny) if x.numel() else x.sum()
+
+
 def _beside(v: Tensor, z: Tensor) -> Tensor:
     """Mask with the trailing axes that it shares over z."""
     return v.reshape(v.shape + (1,) * (z.ndim - v.ndim))
-
-
-def _centred(x: Tensor, counts: Tensor, n: Tensor) -> tuple[Tensor, Tensor]:
-    """Deviations from the mean, and their variance; 0 where that is nothing but rounding."""
-    x = torch.where(counts, x, 0.0)
-    tiny, eps = torch.finfo(x.dtype).tiny, torch.finfo(x.dtype).eps
-    largest = x.detach().abs().amax().clamp(min=tiny) if x.numel() else x.sum()
-    x = x / largest  # rho does not see it; squares can not under- or overflow
-    deviation = torch.where(counts, x - x.sum() / n, 0.0)
-    variance = deviation.square().sum() / n
-    return deviation, torch.where(variance > (8 * eps) ** 2, variance, 0.0)

@@ -1,15 +1,20 @@
-"""A proof for each number: a closed form or an identity, in float64."""
+"""A proof for each number: a closed form or an identity, in float64. And who calls them."""
 
+import ast
 import inspect
 import itertools
 import re
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch.distributions import MultivariateNormal, Normal
 
+import sure_pyro as sp
 from sure_pyro import equations
+from sure_pyro.propagation.more import second_order
 
 
 def randn(*shape, seed=0):
@@ -23,15 +28,86 @@ def two_points(mean, sd):
     return mean + sd * signs
 
 
+def numbered():
+    """The functions of the module whose docstring begins with the number of an equation."""
+    found = inspect.getmembers(equations, inspect.isfunction)
+    numbers = {name: re.match(r"Equation (\d+),", f.__doc__ or "") for name, f in found}
+    return {name: int(number.group(1)) for name, number in numbers.items() if number}
+
+
 def test_there_is_one_function_for_each_number():
-    functions = [
-        f
-        for name, f in inspect.getmembers(equations, inspect.isfunction)
-        if not name.startswith("_") and f.__module__ == equations.__name__
-    ]
-    numbers = [int(re.match(r"Equation (\d+),", f.__doc__).group(1)) for f in functions]
     proven = {int(name[5:7]) for name in globals() if re.match(r"test_\d\d_", name)}
-    assert sorted(numbers) == sorted(proven) == list(range(1, 12))
+    assert sorted(numbered().values()) == sorted(proven) == list(range(1, 12))
+
+
+@pytest.fixture(scope="module")
+def callers():
+    """Rooms that call each equation while a small model is fitted, predicts and is checked."""
+    found = {number: set() for number in numbered().values()}
+
+    def seen(function, number, room):
+        def call(*args):
+            found[number].add(room)
+            return function(*args)
+
+        return call
+
+    with pytest.MonkeyPatch.context() as patch:
+        rooms = [path for path in sys.modules if path.startswith("sure_pyro.")]
+        for path, (name, number) in itertools.product(rooms, numbered().items()):
+            module, function = sys.modules[path], getattr(equations, name)
+            if module is not equations and getattr(module, name, None) is function:
+                patch.setattr(module, name, seen(function, number, path.split(".")[1]))
+        train, val, test = sp.load("digits")[:90].split(seed=0)
+        model = sp.SURE(sp.MLPBackbone.for_data(train, seed=0))
+        sp.fit(model, train, val, epochs=1, seed=0, progress_bar=False)
+        gappy = sp.missing.mcar(test, rate=0.4, seed=1)
+        model.predict(gappy, "both", num_samples=10).cross_check().to_dataframe()
+        second_order(torch.tanh, torch.zeros(1, 2), torch.ones(1, 2))
+    return found
+
+
+def test_the_rooms_call_the_equations(callers):
+    at_least = {
+        **{1: {"models"}, 2: {"models"}, 3: {"models"}, 4: {"models", "training"}},
+        **{5: {"objectives"}, 6: {"objectives"}},
+        **{7: {"propagation"}, 8: {"propagation", "training"}, 9: {"propagation"}},
+        **{10: {"propagation"}, 11: {"propagation"}},
+    }
+    for number, rooms in at_least.items():
+        assert callers[number] >= rooms, number
+
+
+PACKAGE = Path(equations.__file__).parent
+
+
+def imports(path):
+    """Modules that a file imports when it is imported itself."""
+    for node in ast.parse(path.read_text()).body:  # not those under TYPE_CHECKING or in a function
+        if isinstance(node, ast.ImportFrom):
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+
+
+def of_ours_and_others(path):
+    modules = set(imports(path))
+    ours = {name for name in modules if name.startswith("sure_pyro")}
+    return ours, {name.partition(".")[0] for name in modules - ours} - sys.stdlib_module_names
+
+
+@pytest.mark.parametrize(("room", "libraries"), [("propagation", set()), ("objectives", {"pyro"})])
+def test_rooms_that_stand_alone_import_the_equations_and_nothing_else_of_ours(room, libraries):
+    for path in [*(PACKAGE / room).rglob("*.py"), PACKAGE / "equations.py"]:
+        ours, others = of_ours_and_others(path)
+        foreign = {name for name in ours if not name.startswith(f"sure_pyro.{room}")}
+        assert foreign <= {"sure_pyro.equations"}, path
+        assert others <= {"torch", "numpy", "jaxtyping"} | libraries, path
+
+
+def test_core_of_propagation_does_not_know_the_optional_methods():
+    for path in (PACKAGE / "propagation").glob("*.py"):
+        assert not {name for name in imports(path) if "more" in name.split(".")}, path
 
 
 def test_01_projection_is_f_of_x_and_leaves_f_alone():

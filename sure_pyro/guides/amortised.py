@@ -9,13 +9,13 @@ import torch
 from pyro import poutine
 from torch import BoolTensor, Tensor, nn
 
+from sure_pyro.equations import fusion_input
 from sure_pyro.models import SURE
 from sure_pyro.models.latents import Latents, Masks
 from sure_pyro.models.reconstructor import (
     LocalPyroModule,
     LocScale,
     fully_connected,
-    only_visible,
 )
 from sure_pyro.precision import at_least_single
 
@@ -87,7 +87,8 @@ class AmortisedGuide(LocalPyroModule):
         if latents.target is None:
             raise ValueError("The amortised guide sees the target, and `latents` has none.")
         target = self.encode(latents.target)  # (B, T)
-        seen = [only_visible(z, visible[n]).flatten(1) for n, z in latents.values.items()]
+        mean = {n: torch.zeros_like(z) for n, z in latents.values.items()}  # in standard units
+        seen = [fusion_input(z, mean[n], visible[n]).flatten(1) for n, z in latents.values.items()]
         masks = [visible[n].to(target) for n in latents.values]
         output = at_least_single(self.network(torch.cat([*seen, *masks, target], -1)))
         pieces = output.split([2 * L * D for L, D in self.shapes.values()], -1)

@@ -22,6 +22,7 @@ from sure_pyro.data import Batch, MaskedRows
 from sure_pyro.data.fields import each_field, event_shape, tokens_of
 from sure_pyro.data.standardize import masked_moments
 from sure_pyro.data.store import LatentStore
+from sure_pyro.equations import projection
 from sure_pyro.models.moments import moments_of
 
 Masks = dict[str, Tensor]
@@ -186,7 +187,7 @@ class LatentSpace(nn.Module):
             backbone.prepare(batch)
         with torch.autocast(batch.available.device.type, enabled=False):
             rows = complete_rows(batch, 2)
-            given = as_latents(rows) if batch.encoded else backbone.encode(rows)
+            given = as_latents(rows) if batch.encoded else projection(backbone.encode, rows)
             few = {name: values_of(z) for name, z in given.items()}
         shapes = {n: (z.shape[1] if z.ndim == 3 else 1, z.shape[-1]) for n, z in few.items()}
         space = cls(
@@ -353,7 +354,7 @@ class LatentSpace(nn.Module):
 def encoded(backbone: Backbone, batch: Batch) -> dict[str, Latent]:
     """What a backbone makes of rows, with rows that stand in where a modality is absent."""
     stand = backbone.stand_in
-    return backbone.encode(batch if stand is None else with_stand_ins(batch, stand))
+    return projection(backbone.encode, batch if stand is None else with_stand_ins(batch, stand))
 
 
 def sorted_out(raw: Mapping[str, Latent], batch: Batch, like: Tensor) -> Latents:

@@ -13,7 +13,6 @@ from sure_pyro.models.reconstructor import (
     Reconstructor,
     fully_connected,
     loc_scale,
-    only_visible,
 )
 
 
@@ -63,10 +62,9 @@ class MaskedReconstructor(Reconstructor):
 
     def forward(self, values, visible) -> dict[str, LocScale]:
         """See `Reconstructor.forward`."""
-        seen = {name: only_visible(z, visible[name]) for name, z in values.items()}
-        context = self.context(seen, visible)
+        context = self.context(values, visible)
         return {
-            name: self.read(decoder(context, seen[name], visible[name]))
+            name: self.read(decoder(context, values[name], visible[name]))
             for name, decoder in zip(self.shapes, self.decoders, strict=True)
         }
 

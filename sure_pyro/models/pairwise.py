@@ -10,7 +10,6 @@ from sure_pyro.models.reconstructor import (
     Reconstructor,
     fully_connected,
     loc_scale,
-    only_visible,
 )
 
 
@@ -68,7 +67,7 @@ class PairwiseReconstructor(Reconstructor):
         precision = {name: torch.ones_like(z) for name, z in values.items()}  # the Normal(0, 1)
         weighted = {name: torch.zeros_like(z) for name, z in values.items()}
         for (i, j), network in zip(self.pairs, self.networks, strict=True):
-            expert = self._expert(network, i, only_visible(values[j], visible[j]))
+            expert = self._expert(network, i, values[j])
             seen = visible[j].any(-1)[:, None, None]  # (B, 1, 1)
             tau = torch.where(
                 seen, expert.scale.square().reciprocal(), torch.zeros_like(expert.scale)

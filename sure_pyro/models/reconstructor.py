@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import pyro
 import pyro.distributions as dist
-import torch
 from jaxtyping import Bool, Float
 from pyro.nn import PyroModule
 from pyro.poutine.runtime import am_i_wrapped
 from torch import Tensor, nn
 
+from sure_pyro.equations import reconstruction
 from sure_pyro.precision import at_least_single
 
 SCALE_FLOOR = 1e-3
@@ -72,6 +72,10 @@ class Reconstructor(LocalPyroModule):
         super().__init__()
         self.shapes = dict(shapes)
 
+    def __call__(self, values, visible):
+        """Equation 2: `forward` sees zero where nothing is visible, whatever is stored there."""
+        return reconstruction(super().__call__, values, visible)
+
     def forward(
         self,
         values: Mapping[str, Float[Tensor, "B _ _"]],
@@ -82,7 +86,7 @@ class Reconstructor(LocalPyroModule):
         Parameters
         ----------
         values : dict of Tensor, shapes ``(B, L_i, D_i)``
-            Standardised latents. Numbers under ``visible = False`` have no effect.
+            Standardised latents; zero where ``visible`` is false.
         visible : dict of bool Tensor, shapes ``(B, L_i)``
 
         Returns
@@ -110,8 +114,3 @@ def fully_connected(sizes: tuple[int, ...], dropout: float = 0.0) -> nn.Sequenti
             layers += [nn.GELU(), nn.Dropout(dropout)]
         layers.append(nn.Linear(fan_in, fan_out))
     return nn.Sequential(*layers)
-
-
-def only_visible(values: Tensor, visible: Tensor) -> Tensor:
-    """Replace invisible tokens by zero, whatever is stored there (NaN and infinity included)."""
-    return torch.where(visible.unsqueeze(-1), values, torch.zeros_like(values))

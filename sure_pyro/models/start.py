@@ -6,12 +6,14 @@ and started from the scale and offset that fit them.
 """
 
 import warnings
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
+from sure_pyro.equations import response
 from sure_pyro.models.latents import Latents
 from sure_pyro.models.stored import StoredLatents
 
@@ -74,7 +76,8 @@ def _said(
     said = [few.target.new_zeros(0, readout.out_features)]
     for i in range(0, len(rows), size):
         part = few[i : i + size]
-        said.append(readout(model.space.fuse(part.values, part.padding)))
+        omega = partial(model.space.fuse, exists=part.padding)
+        said.append(response(readout, omega, part.values))
     return torch.cat(said), few.target.reshape(len(rows), -1)
 
 

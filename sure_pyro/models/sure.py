@@ -7,6 +7,7 @@ first-order Taylor expansion (equation 7), by sampling (equation 10), or both.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ from sure_pyro.backbones.cut import shared_copy
 from sure_pyro.data import Batch, MaskedRows
 from sure_pyro.data.store import LatentStore, in_memory
 from sure_pyro.data.task import num_outputs, target_of
+from sure_pyro.equations import fusion_input, response
 from sure_pyro.models import saving
 from sure_pyro.models.heads import HEADS, Head, Output
 from sure_pyro.models.latents import Latents, LatentSpace, Masks
@@ -210,13 +212,12 @@ class SURE(LocalPyroModule):
         """What the fusion sees, equation 3: ``zt_i = z_i if v_i else mu_i``; padding as it is."""
         missing = latents.missing(visible)
         return {
-            name: torch.where(missing[name].unsqueeze(-1), mu, latents.values[name])
-            for name, mu in loc.items()
+            name: fusion_input(latents.values[name], mu, ~missing[name]) for name, mu in loc.items()
         }
 
     def respond(self, zt: Mapping[str, Tensor], exists: Mapping[str, Tensor]) -> Output:
         """Head on the fused representation, equation 4: h = omega(zt), Head(g(h))."""
-        return self.head(self.space.fuse(zt, exists))
+        return response(self.head, partial(self.space.fuse, exists=exists), zt)
 
     def forward(
         self,
@@ -278,7 +279,7 @@ class SURE(LocalPyroModule):
 
     def respond_to(self, mean: Mapping[str, Tensor]) -> Output:
         """`respond`, on the dictionary that `propagation_problem` gives."""
-        return self.head(self.fused(mean))
+        return response(self.head, self.fused, mean)
 
     def fused(self, mean: Mapping[str, Tensor]) -> Float[Tensor, "B H"]:
         """Representation h = omega(zt) of what `propagation_problem` gives, equation 4."""
@@ -377,7 +378,8 @@ class SURE(LocalPyroModule):
         elif fill == "reconstruction":
             loc = {n: r.loc for n, r in self.reconstruct(latents, latents.available).items()}
         zt = self.fill(latents, latents.available, loc)
-        return readout.to(self.space.like)(self.space.fuse(zt, latents.exists(latents.available)))
+        omega = partial(self.space.fuse, exists=latents.exists(latents.available))
+        return response(readout.to(self.space.like), omega, zt)
 
     def _in_units(self, mean: Mapping[str, Tensor]) -> Output:
         return self.head.in_units(self.respond_to(mean))

@@ -4,7 +4,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from sure_pyro.objectives.correlation import centred, magnitude, prepared
+from sure_pyro.equations import centred, magnitude
+from sure_pyro.objectives.correlation import prepared
 
 
 def concordance(

@@ -1,12 +1,14 @@
 """The Pearson correlation of uncertainty and error as a loss, equation 5 (arXiv 2504.13465).
 
-What all statistics of this room have in common is here too: one shape, a mask, at least single
-precision, and what counts as constant.
+What all statistics of this room have in common is here too: one shape, a mask, and at least single
+precision.
 """
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+
+from sure_pyro.equations import correlation
 
 
 def pearson(
@@ -40,16 +42,8 @@ def pearson(
     ValueError
         If the shapes differ.
     """
-    u, e, mask, n = prepared(u, e, mask)
-    du, spread_u = centred(u, mask, n)
-    de, spread_e = centred(e, mask, n)
-    defined = (spread_u != 0) & (spread_e != 0)  # so that NaN stays NaN
-    one = torch.ones_like(spread_u)
-    # The inner `where` keeps the undefined branch out of the gradient as well as out of the value.
-    sd_u = torch.where(defined, spread_u, one).sqrt()
-    sd_e = torch.where(defined, spread_e, one).sqrt()
-    cov = (du * de).sum() / n
-    return torch.where(defined, cov / (sd_u * sd_e), torch.zeros_like(cov))
+    u, e, mask, _ = prepared(u, e, mask)
+    return correlation(u, e, mask)
 
 
 def prepared(u: Tensor, e: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -62,18 +56,3 @@ def prepared(u: Tensor, e: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor,
     if u.dtype in (torch.float16, torch.bfloat16):
         u, e = u.float(), e.float()  # squares of small variances vanish in half precision
     return u, e, mask, mask.sum().clamp(min=1)
-
-
-def magnitude(x: Tensor) -> Tensor:
-    """Largest absolute value, without a gradient; never 0, so that it can be divided by."""
-    return x.detach().abs().amax().clamp(min=torch.finfo(x.dtype).tiny) if x.numel() else x.sum()
-
-
-def centred(x: Tensor, mask: Tensor, n: Tensor) -> tuple[Tensor, Tensor]:
-    """Deviations from the mean, and their variance; 0 where that is nothing but rounding."""
-    x = torch.where(mask, x, torch.zeros_like(x))
-    x = x / magnitude(x)  # the correlation does not see it; squares can not under- or overflow
-    deviation = torch.where(mask, x - x.sum() / n, torch.zeros_like(x))
-    variance = deviation.square().sum() / n
-    rounding = (8 * torch.finfo(x.dtype).eps) ** 2
-    return deviation, torch.where(variance <= rounding, torch.zeros_like(variance), variance)

@@ -10,6 +10,7 @@ from pyro.infer.util import torch_item
 from pyro.poutine import Trace
 from torch import Tensor
 
+from sure_pyro.equations import objective
 from sure_pyro.objectives.concordance_correlation import concordance
 from sure_pyro.objectives.correlation import pearson
 from sure_pyro.objectives.distributed import num_processes, of_all_processes, sum_over_processes
@@ -163,10 +164,12 @@ class CorrelationELBO(Trace_ELBO):
         if num_processes() > 1:
             loss, N = sum_over_processes(loss, N, device=like.device)
         N = max(N, 1.0)
-        correlation = particles * self._correlation_loss(model_trace, math.isfinite(loss))
+        lam, rho = self._correlations(model_trace, math.isfinite(loss))
+        lam = [particles * lam_s for lam_s in lam]
         self.terms["elbo"] = torch.full_like(like, -loss / N / particles, requires_grad=False)
-        surrogate = surrogate / (N / num_processes())  # gradients of the processes are averaged
-        return loss / N + torch_item(correlation), surrogate + correlation
+        value = objective(-loss, N, lam, [torch_item(rho_s) for rho_s in rho])
+        # Gradients of the processes are averaged.
+        return value, objective(-surrogate, N / num_processes(), lam, rho)
 
     def loss(self, model, guide, *args, **kwargs) -> float:
         """Value of equation 6, without gradients."""
@@ -178,22 +181,23 @@ class CorrelationELBO(Trace_ELBO):
         if self.memory is not None:
             self.memory.pairs.clear()
 
-    def _correlation_loss(self, model_trace: Trace, finite: bool):
-        """Lambda times the sum over sites of w (1 - rho)."""
+    def _correlations(self, model_trace: Trace, finite: bool) -> tuple[list[float], list[Tensor]]:
+        """Lambda_s = lambda w_s and rho_s of every site that has a pair."""
         self.terms, self.left_out = {}, {}
         factor = self.weight * (self.schedule(self.progress) if self.schedule else 1.0)
-        total: Tensor | float = 0.0
+        lam, rho = [], []
         for name, w in self._weights(model_trace).items():
             try:
-                rho = self._correlation(model_trace, name, finite)
+                rho_s = self._correlation(model_trace, name, finite)
             except NoPairError as reason:
                 self._leave_out(name, str(reason))
                 continue
-            self.terms[f"rho/{name}"] = rho.detach()
-            total = total + factor * w * (1 - rho)
+            self.terms[f"rho/{name}"] = rho_s.detach()
+            lam.append(factor * w)
+            rho.append(rho_s)
         if self.weight > 0 and self.sites is None and not self.terms:
             raise ValueError(NO_SITE.format(left_out=self.left_out or "the model observes nothing"))
-        return total
+        return lam, rho
 
     def _correlation(self, model_trace: Trace, name: str, finite: bool) -> Tensor:
         """Rho of a site: over all processes, and over the memory; the mean over its groups."""

@@ -21,7 +21,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from sure_pyro.objectives.correlation import centred, pearson, prepared
+from sure_pyro.equations import centred
+from sure_pyro.objectives.correlation import pearson, prepared
 
 TEMPERATURE = 0.1
 """Pairs closer than about a tenth of the mean difference are ranked softly."""

@@ -115,6 +115,14 @@ class Moments:
         sources = {**self.sources, name: variance}
         return replace(self, sources=sources, covariances=covariances)
 
+    def without_source(self, name: str) -> Moments:
+        """Leave out a source, if it is there; standard errors of the total are left out with it."""
+        kept = [other for other in self.sources if other != name]
+        errors = {other: self.errors[other] for other in kept if other in self.errors}
+        covariances = self.covariances and {other: self.covariances[other] for other in kept}
+        sources = {other: self.sources[other] for other in kept}
+        return replace(self, sources=sources, covariances=covariances, errors=errors)
+
     def affine(self, scale: float | Tensor = 1.0, shift: float | Tensor = 0.0) -> Moments:
         """Moments of ``scale * y + shift``: back to the units of the target.
 

@@ -16,6 +16,7 @@ from pyro import poutine
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
 
+from sure_pyro.equations import response, total_variance
 from sure_pyro.models import SURE, Latents, LocScale, Output
 from sure_pyro.models.latents import Masks
 from sure_pyro.models.program import sample_latents, sample_target
@@ -147,8 +148,8 @@ class MemberHeadStep(Step):
         mean[MEMBER] = rows // (len(latents) // self.heads.size)
         output = self._respond(mean)
         propagated = taylor(self._respond, mean, variance)
-        from_latents = [v for source, v in propagated.sources.items() if source != "head"]
-        total = Output(output.mean, output.variance + sum(from_latents))
+        from_latents = propagated.without_source("head").variance
+        total = Output(output.mean, total_variance([from_latents, output.variance]))
         with self.handler(), poutine.scale(scale=counts):
             loss = self.elbo.differentiable_loss(
                 sample_target, no_guide, self.model.head, total, latents.target
@@ -177,7 +178,8 @@ class MemberHeadStep(Step):
     def _respond(self, mean: dict[str, Tensor]) -> Output:
         """Head of each row's own member: all heads on all rows (they are small), then a choice."""
         member = mean[MEMBER]
-        outputs = self.heads(self.model.fused({k: v for k, v in mean.items() if k != MEMBER}))
+        zt = {name: z for name, z in mean.items() if name != MEMBER}
+        outputs = response(self.heads, self.model.fused, zt)
         rows = torch.arange(len(member), device=member.device)
         return Output(*(x[member, rows] for x in outputs))
 

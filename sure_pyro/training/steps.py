@@ -6,10 +6,12 @@ effect handlers see only the sample statements, and the step costs what its netw
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
+from sure_pyro.equations import response, total_variance
 from sure_pyro.guides import AmortisedGuide, ReconstructorGuide
 from sure_pyro.models import SURE, Latents, LocScale, Output
 from sure_pyro.models.latents import Masks
@@ -257,8 +259,8 @@ def head_output(
     with torch.no_grad():
         r = model.reconstruct(latents, visible)
         zt = model.fill(latents, visible, {name: x.loc for name, x in r.items()})
-        h = model.space.fuse(zt, latents.exists(visible))
-    output = model.head(h)
+    omega = torch.no_grad()(partial(model.space.fuse, exists=latents.exists(visible)))
+    output = response(model.head, omega, zt)
     return with_propagated(model, output, latents, visible, r) if total_variance else output
 
 
@@ -266,8 +268,8 @@ def with_propagated(model: SURE, output: Output, latents: Latents, visible: Mask
     """Add the propagated variance to the head's, equation 8; as a constant, without gradients."""
     detached = {name: LocScale(x.loc.detach(), x.scale.detach()) for name, x in r.items()}
     propagated = model.taylor(latents, visible, detached)
-    from_latents = [v for source, v in propagated.sources.items() if source != "head"]
-    return Output(output.mean, output.variance + sum(from_latents))
+    from_latents = propagated.without_source("head").variance
+    return Output(output.mean, total_variance([from_latents, output.variance]))
 
 
 @torch.no_grad()

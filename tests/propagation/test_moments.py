@@ -40,6 +40,18 @@ def test_rows_each_and_another_source():
         MOMENTS.with_source("a", A)
 
 
+def test_a_source_can_be_left_out():
+    y = sampling(torch.tanh, torch.zeros(3, 2), torch.ones(3, 2), output_covariance=True)
+    more = y.with_source("weights", torch.ones(3, 2)).without_source("weights")
+    torch.testing.assert_close(more.variance, y.variance, rtol=0, atol=0)
+    torch.testing.assert_close(more.covariance, y.covariance, rtol=0, atol=0)
+    assert more.errors.keys() == {"input"}  # the error of the total was that of all of them
+    nothing = y.without_source("input")
+    assert not nothing.variance.any()
+    assert nothing.sources == nothing.errors == {}
+    assert MOMENTS.without_source("nowhere").sources == MOMENTS.sources
+
+
 def test_covariance_must_have_been_asked_for():
     with pytest.raises(ValueError, match="output_covariance=True"):
         _ = MOMENTS.covariance
