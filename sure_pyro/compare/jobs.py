@@ -1,15 +1,21 @@
-"""Jobs that need each other's results, one after the other or in parallel processes."""
+"""Jobs that need each other's results, one after the other or in parallel processes by joblib.
+
+A process that dies, as when memory runs out, takes only its own job: what was in flight beside it
+is done again, each in a process of its own. Where the processes are is joblib's affair:
+``joblib.parallel_config(backend=...)`` takes them to a cluster.
+"""
 
 from __future__ import annotations
 
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
-
-from sure_pyro.compare.workers import Pool, WorkerDied, pack
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,6 @@ class Job:
     ----------
     key : str
     function : Callable
-        At the top level of a module, to be found from another process.
     arguments : Callable
         Results so far, by key, to the arguments of the function.
     needs : tuple of str
@@ -36,7 +41,7 @@ class Job:
     here : bool
         Run in this process, because an argument can not or need not travel.
     cost : float
-        About how long it takes, in any unit that all jobs share.
+        About how long it takes, in any unit that all jobs share: long ones start first.
     """
 
     key: str
@@ -58,80 +63,85 @@ def run_jobs(jobs: Sequence[Job], workers: int = 1) -> Iterator[tuple[Job, Any]]
     jobs : sequence of Job
         In an order in which they can be run one by one.
     workers : int
-        Processes; 1 runs everything in this one.
+        Processes; 1 runs everything in this one. More run in waves: all jobs whose needs are
+        there, then those that need them.
     """
     results: dict[str, Any] = {}
-    if workers == 1:
-        for job in jobs:
-            results[job.key] = _attempt(job, results)
-            yield job, results[job.key]
-        return
-    waiting = longest_road_first(jobs)
-    with Pool(workers) as pool:
-        while waiting or pool.busy:
-            for job in [j for j in waiting if all(need in results for need in j.needs)]:
-                result = _start(job, results, pool)
-                if result is _NOT_YET:
-                    continue
-                waiting.remove(job)
-                if result is not None:
-                    results[job.key] = result
-                    yield job, result
-            for job, result in pool.finished() if pool.busy else ():
-                results[job.key] = _result(result)
-                yield job, results[job.key]
+    waiting = list(jobs) if workers == 1 else sorted(jobs, key=lambda job: -job.cost)
+    while waiting:
+        ready = [job for job in waiting if results.keys() >= set(job.needs)]
+        ready = ready[:1] if workers == 1 else ready
+        waiting = [job for job in waiting if job not in ready]
+        for job, result in _run_wave(ready, results, workers):
+            results[job.key] = result
+            yield job, result
 
 
-def longest_road_first(jobs: Sequence[Job]) -> list[Job]:
-    """Order jobs by the cost of the longest chain that begins with them.
+def _run_wave(
+    jobs: Sequence[Job], results: dict[str, Any], workers: int
+) -> Iterator[tuple[Job, Any]]:
+    """Run jobs that need nothing more: some in this process, then the others in parallel."""
+    away = []
+    for job in jobs:
+        failed = [results[need] for need in job.needs if isinstance(results[need], Failed)]
+        if failed:
+            yield job, failed[0]
+        elif job.here or workers == 1:
+            with threadpool_limits(1):
+                yield job, guarded(job.function, job.arguments(results))
+        else:
+            away.append((job, job.arguments(results)))
+    yield from _in_parallel(away, workers)
 
-    What keeps others waiting, and what takes long, starts early, so that no process is left with a
-    long job when the others are done.
-    """
-    road: dict[str, float] = {}
-    for job in reversed(jobs):  # whoever needs a job stands behind it
-        road[job.key] = road.get(job.key, 0.0) + job.cost
-        for need in job.needs:
-            road[need] = max(road.get(need, 0.0), road[job.key])
-    return sorted(jobs, key=lambda job: -road[job.key])
+
+def _in_parallel(calls: list[tuple[Job, tuple]], workers: int) -> Iterator[tuple[Job, Any]]:
+    queue, flying = deque(calls), {}
+
+    def start() -> Iterator[Any]:
+        while queue:
+            job, arguments = queue.popleft()
+            flying[job.key] = job, arguments
+            yield delayed(_serve)(job.key, job.function, arguments)
+
+    while queue:
+        try:
+            for key, result in _processes(workers)(start()):
+                yield flying.pop(key)[0], result
+        except Exception:  # a process died, or something can not be sent: one of those in flight
+            for job, arguments in flying.values():
+                yield job, _alone(job, arguments)
+            flying.clear()
 
 
-_NOT_YET = object()
-
-
-def _start(job: Job, results: dict[str, Any], pool: Pool) -> Any:
-    """Start a job: its result if it has one already, None while a process works on it."""
-    failed = _failed_before(job, results)
-    if failed is not None:
-        return failed
-    if job.here:
-        return _attempt(job, results)
-    if not pool.free:
-        return _NOT_YET
+def _alone(job: Job, arguments: tuple) -> Any:
+    """Run a job with no other beside it that it could take along."""
     try:
-        pool.submit(job, pack(guarded, job.function, job.arguments(results)))
-    except ValueError as error:  # it can not be sent
-        return Failed(str(error))
-    return None
+        # Two workers, of which one is idle: a single one would be this process.
+        ((_, result),) = _processes(2)([delayed(_serve)(job.key, job.function, arguments)])
+    except Exception as error:
+        return Failed(
+            "There is no result from another process: it ended before the job was done, as when "
+            "memory runs out (try fewer `workers`), or the job can not be sent to it (use "
+            f"`workers=1`). {type(error).__name__}: {error}"
+        )
+    return result
 
 
-def _attempt(job: Job, results: dict[str, Any]) -> Any:
-    failed = _failed_before(job, results)
-    if failed is not None:
-        return failed
+def _processes(workers: int) -> Parallel:
+    return Parallel(
+        workers,
+        return_as="generator_unordered",
+        batch_size=1,
+        pre_dispatch=workers,
+        max_nbytes=None,
+    )
+
+
+def _serve(key: str, function: Callable, arguments: tuple) -> tuple[str, Any]:
+    """Work of another process, on one thread."""
+    torch.set_num_threads(1)
     with threadpool_limits(1):
-        return guarded(job.function, job.arguments(results))
-
-
-def _failed_before(job: Job, results: dict[str, Any]) -> Failed | None:
-    for need in job.needs:
-        if isinstance(results[need], Failed):
-            return results[need]
-    return None
-
-
-def _result(result: Any) -> Any:
-    return Failed(str(result)) if isinstance(result, WorkerDied) else result
+        return key, guarded(function, arguments)
 
 
 def guarded(function: Callable, arguments: tuple) -> Any:

@@ -16,7 +16,7 @@ from sure_pyro.identity import Settings, digest, identity
 
 POINT, BACKBONE, CELL = 10.0, 1.0, 0.5
 GUIDES = {"ensemble": 20.0, "swag": 10.0, "mean-field": 10.0, "low-rank": 10.0}
-"""About what jobs cost beside each other (digits): which starts first follows, no number does."""
+"""About what jobs cost beside each other (digits): long ones start first."""
 
 Names = tuple[str, str, int]
 """A cell: data, model, seed."""

@@ -66,8 +66,8 @@ def compare(
         Folder in which finished cells, point estimates and backbones are kept, and found again by
         a later call with the same settings. Whatever is changed is done anew.
     workers : int
-        Parallel processes, one thread each. With more than one, functions must be defined at the
-        top level of a module, and a script needs ``if __name__ == "__main__":``.
+        Parallel processes, one thread each, by joblib: inside ``joblib.parallel_config(backend=...)``
+        they are those of a cluster, which needs `out` on a disk that all of them see.
     fit, predict : mapping, optional
         Keywords of `sure_pyro.fit` and of `predict` for all recipes, such as ``{"epochs": 20}``.
     backbone : {"mlp", "transformer"}, Backbone or Callable
