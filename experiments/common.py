@@ -17,8 +17,8 @@ import torch
 from matplotlib.figure import Figure
 
 import sure_pyro as sp
-from sure_pyro.compare.provenance import provenance
 from sure_pyro.files import replacing, write_text
+from sure_pyro.provenance import provenance
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from sure_pyro.commands.arguments import names, positive
-from sure_pyro.compare import compare
+from sure_pyro.compare import compare, save_comparison
 
 MODELS = "sure,elbo,elbo+pcc"
 
@@ -44,7 +44,7 @@ def run_compare(options: argparse.Namespace) -> int:
         out=options.out, workers=options.workers, fit=epochs, pretraining=epochs,
         progress_bar=not options.quiet,
     )  # fmt: skip
-    result.save(options.out, {"command": options.command_line})
+    save_comparison(result, options.out, {"command": options.command_line})
     if result.interrupted:
         raise KeyboardInterrupt(f"What is finished is in {options.out}; run it again to go on.")
     if not options.quiet:

@@ -1,11 +1,13 @@
 """Many uncertainty models, one table: evaluation masks, scores, and the comparison itself."""
 
-from sure_pyro.compare.comparison import Comparison, Failure
+from sure_pyro.compare.comparison import Comparison
 from sure_pyro.compare.recipe import Built, Filling, Fitted, Recipe, recipe
+from sure_pyro.compare.results import Failure
 from sure_pyro.compare.run import compare
+from sure_pyro.compare.save import save_comparison
 
 __all__ = [
-    "compare", "Comparison", "Failure",
+    "compare", "Comparison", "Failure", "save_comparison",
     # what can be compared
     "Recipe", "recipe", "Filling", "Built", "Fitted",
 ]  # fmt: skip

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from sure_pyro.compare.results import Results
 from sure_pyro.evaluation.observed import SCORES
 from sure_pyro.metrics import METRICS
-
-if TYPE_CHECKING:
-    from sure_pyro.compare.comparison import Comparison
 
 SHOWN = (
     "score",
@@ -32,7 +29,7 @@ DECIDING = ("score", "nll", "correlation_within", "variance_ratio", "aurc")
 """Metrics that get a sentence."""
 
 
-def short_table(c: Comparison, data: str) -> pd.DataFrame:
+def short_table(c: Results, data: str) -> pd.DataFrame:
     """Mean ± standard deviation over seeds of the main metrics; ``[a-b]``: possible ranks."""
     found: dict[str, dict[str, str]] = {}
     for name in SHOWN:
@@ -50,7 +47,7 @@ def short_table(c: Comparison, data: str) -> pd.DataFrame:
     return frame.reindex([m for m in c.models if m in frame.index]).rename_axis("model")
 
 
-def sentences(c: Comparison, data: str) -> Iterator[str]:
+def sentences(c: Results, data: str) -> Iterator[str]:
     """What can be said about each deciding metric, and what can not."""
     for name in DECIDING:
         if name not in c.metrics(data) or c.values(name, data).shape[1] < 2:
@@ -70,7 +67,7 @@ def sentences(c: Comparison, data: str) -> Iterator[str]:
             yield f"{words}, ahead of all others beyond the noise of these seeds."
 
 
-def notes(c: Comparison) -> Iterator[str]:
+def notes(c: Results) -> Iterator[str]:
     """What a reader must know: seeds, failures, interruption."""
     seeds = c.table["seed"].nunique()
     if seeds == 1:
@@ -84,35 +81,22 @@ def notes(c: Comparison) -> Iterator[str]:
         yield "Interrupted: cells are lacking."
 
 
-def as_text(c: Comparison) -> str:
+def as_text(c: Results) -> str:
     """`repr` of a comparison."""
     parts = [f"Comparison of {len(c.models)} models: {', '.join(c.models)}"]
-    for data in _with_cells(c):
+    for data in datasets(c):
         parts += [f"\n{data} ({c.tasks[data]}), over all masks that hide something",
                   short_table(c, data).to_string(), *sentences(c, data)]  # fmt: skip
     return "\n".join([*parts, *notes(c)])
 
 
-def as_html(c: Comparison) -> str:
-    """The same for a notebook."""
-    from html import escape
-
-    parts = [f"<p><b>Comparison</b> of {len(c.models)} models</p>"]
-    for data in _with_cells(c):
-        parts += [
-            f"<p><b>{escape(data)}</b> ({c.tasks[data]}), over all masks that hide something</p>",
-            short_table(c, data).to_html(),
-            "<ul>" + "".join(f"<li>{escape(s)}</li>" for s in sentences(c, data)) + "</ul>",
-        ]
-    return "\n".join([*parts, *(f"<p>{escape(note)}</p>" for note in notes(c))])
-
-
-def _with_cells(c: Comparison) -> list[str]:
+def datasets(c: Results) -> list[str]:
+    """Datasets with a finished cell."""
     found = set(c.table["data"])
     return [data for data in c.tasks if data in found]
 
 
-def _label(c: Comparison, data: str, name: str) -> str:
+def _label(c: Results, data: str, name: str) -> str:
     return SCORES[c.tasks[data]] if name == "score" else METRICS[name].label
 
 
@@ -125,7 +109,7 @@ def _number(values: pd.Series, name: str) -> str:
     return f"{known.mean():.{digits}f}{spread}"
 
 
-def _attainable(c: Comparison, data: str, model: str) -> str:
+def _attainable(c: Results, data: str, model: str) -> str:
     values = c.values("correlation_attainable", data)
     return f"{values[model].mean():.2f}" if model in values else "-"
 

@@ -12,11 +12,12 @@ from tqdm.auto import tqdm
 
 from sure_pyro.backbones import Backbone
 from sure_pyro.compare.cell import BACKBONES, Protocol
-from sure_pyro.compare.comparison import Comparison, Failure
+from sure_pyro.compare.comparison import Comparison
 from sure_pyro.compare.data import resolve_data
 from sure_pyro.compare.jobs import Failed, Job, run_jobs
 from sure_pyro.compare.plan import Plan, with_defaults
 from sure_pyro.compare.recipe import resolve
+from sure_pyro.compare.results import Failure
 from sure_pyro.compare.store import Store
 from sure_pyro.evaluation.masks import Mask
 
@@ -66,8 +67,8 @@ def compare(
         Folder in which finished cells, point estimates and backbones are kept, and found again by
         a later call with the same settings. Whatever is changed is done anew.
     workers : int
-        Parallel processes, one thread each, by joblib: inside ``joblib.parallel_config(backend=...)``
-        they are those of a cluster, which needs `out` on a disk that all of them see.
+        Parallel processes, one thread each, by joblib: those of a cluster under
+        ``joblib.parallel_config(backend=...)``, with `out` on a disk that all of them see.
     fit, predict : mapping, optional
         Keywords of `sure_pyro.fit` and of `predict` for all recipes, such as ``{"epochs": 20}``.
     backbone : {"mlp", "transformer"}, Backbone or Callable

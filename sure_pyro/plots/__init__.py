@@ -6,7 +6,12 @@ colour-blind eyes. Nothing global is changed: no style, no backend.
 """
 
 from sure_pyro.plots.band import plot_band
-from sure_pyro.plots.comparison import plot_by_hidden, plot_comparison
+from sure_pyro.plots.comparison import (
+    comparison_figure,
+    plot_by_hidden,
+    plot_comparison,
+    plot_metric,
+)
 from sure_pyro.plots.conformal import plot_conformal_coverage
 from sure_pyro.plots.correlations import plot_correlations
 from sure_pyro.plots.coverage import plot_coverage, plot_width
@@ -39,5 +44,5 @@ __all__ = [
     "plot_correlation_history", "plot_variance_shares", "plot_source_shares", "plot_cross_check",
     "plot_nonlinearity",
     # models side by side
-    "plot_comparison", "plot_by_hidden",
+    "plot_comparison", "plot_by_hidden", "plot_metric", "comparison_figure",
 ]  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import time
 from collections.abc import Iterable, Iterator
@@ -11,25 +10,23 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from sure_pyro.compare.provenance import provenance
 from sure_pyro.data import save_masks
 from sure_pyro.diagnostics import to_arviz
 from sure_pyro.evaluation.observed import R2
 from sure_pyro.files import replacing, write_text
+from sure_pyro.pages import png, render
+from sure_pyro.provenance import provenance
 from sure_pyro.report import pictures, tables
-from sure_pyro.report.conclusions import conclude
+from sure_pyro.report.conclusions import conclude, conclusions_text
 from sure_pyro.report.decode import fit_decoders
 from sure_pyro.report.examples import curves_figure, digits_figure, image_figure, is_digits
 from sure_pyro.report.objectives import objectives_frame
-from sure_pyro.report.page import page
 from sure_pyro.report.reading import reading
 from sure_pyro.report.sections import Section, picture_section, table_section
 from sure_pyro.report.study import Settings, Study, evaluate, fit_models, load_parts
-from sure_pyro.report.summary import conclusions_text, summary
 from sure_pyro.report.tidy import metrics_frame, reconstructability_frame
 
 ARVIZ_DRAWS = 1000
-DPI = 110
 
 
 def demo(settings: Settings, out: Path, command: str = "sure_pyro demo") -> str:
@@ -59,24 +56,26 @@ def write_report(study: Study, out: Path, command: str, seconds: dict[str, float
     """Write every file of the report; return its conclusions as text."""
     start = time.perf_counter()
     conclusions = conclude(study.evidence)
-    drawn = {name: _png(figure) for name, figure in _figures(study)}
+    drawn = {name: png(figure) for name, figure in _figures(study)}
     sections = [*_tables(study), *_pictures(study, drawn)]
     _write_data(study, out)
     for old in out.glob("*.png"):
         if old.name not in drawn:
             old.unlink()  # of an earlier run on other data
-    for name, png in drawn.items():
+    for name, picture in drawn.items():
         with replacing(out / name) as path:
-            path.write_bytes(png)
+            path.write_bytes(picture)
     run = {"command": command, "seed": study.settings.seed, **provenance()}
     seconds["write"] = time.perf_counter() - start
     run |= {"seconds": {name: round(value, 1) for name, value in seconds.items()}}
     footer = _footer(run)
-    title, lead = _title(study), _lead(study)
-    write_text(out / "index.html", page(title, lead, conclusions, sections, drawn, footer))
-    write_text(out / "summary.md", summary(title, lead, conclusions, sections, footer))
+    text = conclusions_text(conclusions)
+    page = {"title": f"SURE on {study.parts.name}", "lead": _lead(study), "sections": sections,
+            "conclusions": conclusions, "footer": footer}  # fmt: skip
+    write_text(out / "index.html", render("report.html", pictures=drawn, **page))
+    write_text(out / "summary.md", render("report.md", conclusions_text=text, **page))
     write_text(out / "run.json", json.dumps(run | _what(study), indent=2) + "\n")
-    return conclusions_text(conclusions)
+    return text
 
 
 def _write_data(study: Study, out: Path) -> None:
@@ -176,10 +175,6 @@ def _examples(study: Study) -> Iterator[tuple[str, Figure]]:
         yield "examples.png", figure
 
 
-def _title(study: Study) -> str:
-    return f"SURE on {study.parts.name}"
-
-
 def _lead(study: Study) -> list[str]:
     p, groups = study.parts, study.evidence.test_groups
     sizes = {"training": p.train, "validation": p.validation, "test": p.test}
@@ -218,9 +213,3 @@ def _footer(run: dict) -> list[str]:
         "Numbers: metrics.csv, reconstructability.csv, objectives.csv, history.csv; masks: "
         "masks.npz; for ArviZ: report.nc; models: models/.",
     ]
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
-    return buffer.getvalue()

@@ -1,8 +1,8 @@
 import pandas as pd
 
-from sure_pyro.report.conclusions import Conclusion
+from sure_pyro.pages import render
+from sure_pyro.report.conclusions import Conclusion, conclusions_text
 from sure_pyro.report.sections import Section
-from sure_pyro.report.summary import conclusions_text, summary
 
 ANSWER = Conclusion("Trust?", "no", "No.", ("Because.",))
 
@@ -14,7 +14,10 @@ def test_questions_and_answers():
 def test_tables_and_no_pictures():
     table = pd.DataFrame({"a": ["1"], "b": ["2"]}, index=["x"]).rename_axis("hidden")
     sections = [Section("T", "How.", table=table), Section("P", "See.", picture="p.png")]
-    text = summary("Title", ["lead"], [ANSWER], sections, ["footer"])
+    text = render(
+        "report.md", title="Title", lead=["lead"], sections=sections, footer=["footer"],
+        conclusions_text=conclusions_text([ANSWER]),
+    )  # fmt: skip
     assert "# Title\n\nlead\n\n## What to conclude\n\n**Trust?** No." in text
     assert "| hidden | a | b |\n| --- | --- | --- |\n| x | 1 | 2 |" in text
     assert "p.png" not in text

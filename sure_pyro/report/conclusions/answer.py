@@ -40,6 +40,15 @@ class Conclusion:
     details: tuple[str, ...]
 
 
+def conclusions_text(conclusions: Sequence[Conclusion]) -> str:
+    """Questions and answers in Markdown, for a terminal or a pull request."""
+    blocks = [
+        "\n".join([f"**{c.question}** {c.headline}", *(f"- {text}" for text in c.details)])
+        for c in conclusions
+    ]
+    return "\n\n".join(blocks)
+
+
 def nothing_at_all(evidence: Evidence) -> bool:
     """Whether no modality could be reconstructed."""
     return {reading(r) for r in evidence.targets.values()} == {NOTHING}

@@ -2,7 +2,7 @@ import subprocess
 
 import torch
 
-from sure_pyro.compare.provenance import commit, machine, provenance, versions
+from sure_pyro.provenance import commit, machine, provenance, versions
 
 
 def test_versions_name_what_the_numbers_depend_on():
