@@ -58,7 +58,7 @@ def test_an_interruption_is_status_130(files, tmp_path, monkeypatch, capsys):
     def stopped(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cell, "evaluate", stopped)
+    monkeypatch.setattr(cell, "evaluate_filling", stopped)
     assert run("--data", files, "--models", "mean", "--seeds", 1, "--epochs", 1,
                "--workers", 1, "--out", tmp_path, "--quiet") == 130  # fmt: skip
     assert "run it again to go on" in capsys.readouterr().err
