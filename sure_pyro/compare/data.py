@@ -8,25 +8,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from sure_pyro.data import Batch, load, load_npz, resolve_partial
 from sure_pyro.data.classes import aligned_with
-from sure_pyro.identity import of_batch
+from sure_pyro.data.store import LatentStore
+from sure_pyro.identity import identity
 
-Cut = Callable[[int], tuple[Batch, Batch, Batch]]
+Part = Batch | LatentStore
+Cut = Callable[[int], tuple[Part, Part, Part]]
+STORED_ROWS = 20_000  # that validate, and that test, of a store: they are held in memory
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Training, validation and test rows of one dataset and seed."""
+    """Training, validation and test rows of one dataset and seed; training rows may be on disk."""
 
-    train: Batch
+    train: Part
     validation: Batch
     test: Batch
 
     @property
-    def identity(self) -> list[str]:
+    def identity(self) -> list[Any]:
         """What tells these rows from others."""
-        return [of_batch(part) for part in (self.train, self.validation, self.test)]
+        return [identity(part) for part in (self.train, self.validation, self.test)]
 
 
 def resolve_data(data: Any) -> dict[str, Cut]:
@@ -34,7 +39,7 @@ def resolve_data(data: Any) -> dict[str, Cut]:
 
     Parameters
     ----------
-    data : Batch, tuple of three Batch, str, Path, Callable, or a mapping of names to these
+    data : Batch, LatentStore, tuple of three, str, Path, Callable, or a mapping of names to these
         See `sure_pyro.compare`.
 
     Raises
@@ -64,6 +69,7 @@ def rows(cut: Cut, name: str, seed: int) -> Rows:
     for part in (train, validation, test):
         if part.target is None:
             raise ValueError(f"{name!r} has no targets, so there is no task to compare on.")
+    validation, test = _held(validation, seed), _held(test, seed)
     parts = Rows(train, aligned_with(train, validation), aligned_with(train, test, "test"))
     if len(parts.test.modalities) < 2:
         raise ValueError(
@@ -72,8 +78,16 @@ def rows(cut: Cut, name: str, seed: int) -> Rows:
     return parts
 
 
-def _split(batch: Batch, seed: int) -> tuple[Batch, Batch, Batch]:
-    train, validation, test = batch.split(seed=seed)
+def _held(part: Part, seed: int) -> Batch:
+    """Rows in memory; of a store, some at random."""
+    if isinstance(part, Batch):
+        return part
+    draw = torch.Generator().manual_seed(seed)
+    return part.batch(torch.randperm(len(part), generator=draw)[:STORED_ROWS])
+
+
+def _split(rows: Part, seed: int) -> tuple[Part, Part, Part]:
+    train, validation, test = rows.split(seed=seed)
     return train, validation, test
 
 
@@ -81,7 +95,7 @@ def _cut(given: Any) -> Cut:
     if isinstance(given, str | Path):
         batch = load_npz(given) if Path(given).suffix == ".npz" else load(str(given))
         given = resolve_partial(batch, "absent")
-    if isinstance(given, Batch):
+    if isinstance(given, Part):
         return functools.partial(_split, given)
     if isinstance(given, tuple | list) and len(given) == 3:
         train, validation, test = given
@@ -89,7 +103,8 @@ def _cut(given: Any) -> Cut:
     if callable(given):
         return given
     raise ValueError(
-        "`data` must be a name, a path of an .npz file, a Batch, (train, validation, test), a "
+        "`data` must be a name, a path of an .npz file, a Batch, a LatentStore, (train, "
+        "validation, test), a "
         f"function of the seed that returns these three, or a mapping of names to such; got "
         f"{type(given).__name__}."
     )

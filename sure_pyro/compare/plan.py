@@ -12,6 +12,7 @@ from sure_pyro.compare.data import Cut, Rows, rows
 from sure_pyro.compare.jobs import Job
 from sure_pyro.compare.recipe import Built, Fitted, Recipe, Spec
 from sure_pyro.compare.store import FORMAT, Store
+from sure_pyro.data.store import LatentStore
 from sure_pyro.identity import Settings, digest, identity
 
 POINT, BACKBONE, CELL = 10.0, 1.0, 0.5
@@ -108,6 +109,11 @@ class Plan:
         key = "backbone " + digest(below)
         if key in self.jobs:
             return key
+        if isinstance(parts.train, LatentStore) and not callable(self.backbone):
+            raise ValueError(
+                "A store holds latents, which only the network that made them can fuse: give it "
+                f"as `backbone=`; got {self.backbone!r}."
+            )
         known = self.backbone if isinstance(self.backbone, Backbone) else None
         known = known or self.store.read_backbone(below)
         if known is not None:

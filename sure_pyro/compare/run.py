@@ -52,10 +52,11 @@ def compare(
         Names (``"sure"``, ``"elbo+pcc"``, ``"laplace"``, ``"elbo/swag"``, ``"zero"``: see
         `sure_pyro.compare.recipe`), or a mapping of names of your choice to names, `Recipe`,
         `Filling`, functions as in `Built`, or fitted models (one, or a mapping of seed to model).
-    data : Batch, tuple of Batch, str, Path, Callable or mapping
-        ``(train, validation, test)``; a `Batch`, an embedded dataset by name or an ``.npz`` path,
-        which are cut by ``split(seed=seed)``; a function ``seed -> (train, validation, test)``; or
-        a mapping of names to such, for several datasets.
+    data : Batch, LatentStore, tuple of them, str, Path, Callable or mapping
+        ``(train, validation, test)``; a `Batch`, a `LatentStore` (training rows stay on disk, up to
+        20,000 rows validate and as many test; `backbone` is what it was encoded by), an embedded
+        dataset by name or an ``.npz`` path, which are cut by ``split(seed=seed)``; a function
+        ``seed -> (train, validation, test)``; or a mapping of names to such, for several datasets.
     seeds : int or sequence of int
         How many (0, 1, ...), or which.
     masks : mapping of str to Callable, optional

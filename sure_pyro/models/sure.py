@@ -105,12 +105,12 @@ class SURE(LocalPyroModule):
         """Whether the trainable parts exist."""
         return "head" in self._modules
 
-    def initialize(self, train: Batch, separate_scale: bool = False) -> "SURE":
+    def initialize(self, train: Batch | LatentStore, separate_scale: bool = False) -> "SURE":
         """Build the trainable parts from the training rows; a second call changes nothing.
 
         Parameters
         ----------
-        train : Batch
+        train : Batch or LatentStore
             With targets. Only its available entries are looked at.
         separate_scale : bool
             What to do where the constructor left it open.
