@@ -383,7 +383,7 @@ def latent_quality(model, masked, before, after, intervals) -> list[dict]:
             for when, found in hidden.items():
                 h = found[name]
                 error, sigma = (h.truth - h.loc)[rows], h.sigma[rows]
-                line[f"claimed_over_actual_{when}"] = float(
+                line[f"predicted_over_observed_{when}"] = float(
                     np.square(sigma).mean() / np.square(error).mean()
                 )
                 line[f"normal_90_{when}"] = float((np.abs(error) <= 1.6449 * sigma).mean())

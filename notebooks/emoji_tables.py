@@ -105,13 +105,13 @@ def bootstrap(found: Mapping, method: str, repetitions: int = 2000) -> tuple[flo
 
 
 def latent_table(found: Mapping) -> pd.DataFrame:
-    """Claimed over actual variance and coverage of 90 % intervals, before and after."""
+    """Predicted over observed variance and coverage of 90 % intervals, before and after."""
     frame = pd.DataFrame([line for seed in found["seeds"] for line in seed["latents"]])
     order = [(mask, name) for mask in MASKS for name in ALL.split("+") if name not in mask]
     columns = {
         "mse_before": "squared error",
-        "claimed_over_actual_before": "claimed / actual variance",
-        "claimed_over_actual_after": "recalibrated",
+        "predicted_over_observed_before": "predicted / observed variance",
+        "predicted_over_observed_after": "recalibrated",
         "normal_90_before": "within ± 1.64 sd, %",
         "normal_90_after": "recalibrated, %",
         "conformal_90": "conformal 90 %, %",
@@ -169,7 +169,7 @@ def draw(found: Mapping, path: Path) -> None:
         error = values.std(1, ddof=1) if values.shape[1] > 1 else None
         looks = {**style.points(k), "linestyle": "none", "markersize": 7}
         ax.errorbar(at, values.mean(1), yerr=error, capsize=3, label=WORDS[method], **looks)
-    ax.set_xticks(range(len(masks)), [m.replace("+", "\n+ ") for m in masks])
+    ax.set_xticks(range(len(masks)), [m.replace("+", "\n+ ") for m in masks], fontsize=8)
     ax.set_xlabel("visible")
     ax.set_ylabel("accuracy on the test part, %")
     ax.grid(axis="y", alpha=0.3)

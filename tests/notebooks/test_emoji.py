@@ -1,6 +1,7 @@
 """The example on two pretrained encoders: its network behind the seam, and its tables."""
 
 import importlib
+import json
 import sys
 from pathlib import Path
 
@@ -134,3 +135,15 @@ def test_the_bootstrap_draws_families(emoji):
     one_family = {**found, "unit": [0] * 28}
     assert tables.bootstrap(one_family, "SURE") == (50.0, 50.0, 50.0)
     assert low < 50 < high
+
+
+def test_the_page_shows_the_kept_results(emoji):
+    """Every table of the page is that of the kept results; the sentence about the ceiling, too."""
+    tables = importlib.import_module("emoji_tables")
+    found = json.loads((FOLDER / "emoji_results.json").read_text(encoding="utf-8"))
+    page = (FOLDER.parent / "docs" / "emoji.md").read_text(encoding="utf-8")
+    for part in tables.tables(found).split("\n\n"):
+        if part.startswith("|"):
+            assert part in page
+    share = float(tables.gain_table(found).iloc[1, 2])
+    assert f"SURE wins {100 * share:.0f} % of what the ceiling wins" in page
