@@ -7,10 +7,9 @@ import argparse
 
 def positive(text: str) -> int:
     """A whole number from 1 on."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1; got {number}")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, a whole number; got {text!r}")
+    return int(text)
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -109,6 +109,10 @@ def _check(options: argparse.Namespace) -> None:
         raise ValueError(f"`--system {options.system}` reads {wanted}; got {options.dataset}.")
     if options.tiny == (options.checkpoint is not None):
         raise ValueError("Give either `--checkpoint FILE` or `--tiny` (random weights).")
+    if options.checkpoint is not None and not options.checkpoint.is_file():
+        raise ValueError(
+            f"There is no file {options.checkpoint}: `--checkpoint` names the weights."
+        )
     if options.tiny and options.tokenizer:
         raise ValueError("A `--tiny` system reads characters; leave out `--tokenizer`.")
     if options.config and (options.tiny or options.system != "mmml"):

@@ -157,7 +157,14 @@ def _tokenizer(options: argparse.Namespace, name: str, length: int, **form: Any)
         return characters
     from transformers import AutoTokenizer
 
-    found: Any = AutoTokenizer.from_pretrained(str(options.tokenizer or name))
+    where = str(options.tokenizer or name)
+    try:
+        found: Any = AutoTokenizer.from_pretrained(where)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"The tokenizer {where} can not be loaded: give the folder of one that "
+            f"`save_pretrained` wrote, by `--tokenizer FOLDER`. {error}"
+        ) from error
     return partial(
         found,
         padding="max_length", truncation=True, max_length=options.max_length or length,

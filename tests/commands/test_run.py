@@ -144,6 +144,7 @@ def test_errors_of_the_order_and_of_options_are_one_line(encoded, tmp_path, caps
         ([*fresh, "--system", "hamlet", "--tiny"], "gyro_clip/: there is no such folder\n"),
         ([*fresh, "--system", "mmml", "--tiny", "--config", broken], "`--config` goes with"),
         ([*fresh, "--system", "mmml", "--checkpoint", broken, "--config", broken], "no sizes of"),
+        ([*fresh, "--system", "mmml", "--checkpoint", tmp_path / "x.pth"], "`--checkpoint` names"),
     ]:
         assert run(*arguments) == 2, arguments
         error = capsys.readouterr().err

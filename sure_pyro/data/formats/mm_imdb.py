@@ -32,7 +32,8 @@ FORM = Format(
     "split.json                           if it is there: {part: [ids]}, as given out\n"
     "or, as given out: split.json, dataset/<id>.json and dataset/<id>.jpeg",
     "MM-IMDB is given out by its authors (Arevalo et al., Gated Multimodal Units); the script "
-    "scripts/mmimdb.py of the MMBT repository writes the three files from it.",
+    "scripts/mmimdb.py of the MMBT repository writes the three files from it. Films without a "
+    "poster: `missing_files='absent'` (on the command line `--missing-files absent`).",
 )
 
 

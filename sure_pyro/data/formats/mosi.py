@@ -29,7 +29,8 @@ FORM = Format(
     "wav/<video_id>/<clip_id>.wav   16 kHz; CH-SIMS writes clip_id with four digits",
     "ask for CMU-MOSI or CMU-MOSEI at the CMU MultiComp Lab (CMU Multimodal SDK), or for CH-SIMS "
     "at THUIAR (MMSA); MMSA gives out label.csv with the clips, from which the script "
-    "extract_audio.py of the MMML repository writes the WAV files.",
+    "extract_audio.py of the MMML repository writes the WAV files. Clips without sound: "
+    "`missing_files='absent'` (on the command line `--missing-files absent`).",
 )
 
 

@@ -116,18 +116,24 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _shards(entries: Any) -> tuple[Shard, ...]:
-    shards = tuple(Shard(**entry) for entry in entries)
-    strange = [s.file for s in shards if not (isinstance(s.file, str) and SHARD.fullmatch(s.file))]
-    if strange:
-        raise ValueError(f"it names files that are no shards: {strange[:5]}")
+    shards = tuple(map(_shard, entries))
     if not shards or len({shard.file for shard in shards}) < len(shards):
         raise ValueError("it needs shards, and each once")
     rows = [shard.rows for shard in shards]
-    if not all(map(_whole, [*rows, *(shard.bytes for shard in shards)])):
+    if 0 in rows:
         raise ValueError("it has a shard without rows")
     if set(rows[:-1]) - {rows[0]} or rows[-1] > rows[0]:
         raise ValueError(f"all shards but the last must have the same rows; got {rows[:5]}")
     return shards
+
+
+def _shard(entry: Any) -> Shard:
+    file, digest = entry["file"], entry["sha256"]
+    if not isinstance(file, str) or not SHARD.fullmatch(file):
+        raise ValueError(f"it names files that are no shards: {[file]}")
+    if not isinstance(digest, str):
+        raise ValueError(f"{file} has no checksum")
+    return Shard(file, _whole(entry["rows"]), _whole(entry["bytes"]), digest)
 
 
 def _settings(settings: Any) -> dict[str, Any]:

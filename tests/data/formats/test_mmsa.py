@@ -501,6 +501,40 @@ def test_a_broken_array(tmp_path, cut):
         read_mmsa(tmp_path / "to")
 
 
+@pytest.mark.parametrize(
+    ("name", "other", "why"),
+    [
+        ("text_bert", "valid", r"'train' has 4 ids, but text_bert of shape \(2, 3, 6\)"),
+        ("audio_lengths", "valid", r"'train' has 4 ids, but audio_lengths of shape \(2,\)"),
+        ("regression_labels", "test", r"'train' has 4 ids, but regression_labels of shape \(3,\)"),
+    ],
+)
+def test_arrays_of_another_part(tmp_path, name, other, why):
+    folder = tmp_path / "to"
+    convert_mmsa(dump(tmp_path / "x.pkl", mmsa_data()), folder)
+    (folder / f"{other}.{name}.safetensors").replace(folder / f"train.{name}.safetensors")
+    with pytest.raises(DatasetError, match=why):
+        read_mmsa(folder)
+
+
+def test_features_whose_width_differs_between_parts(tmp_path):
+    data = mmsa_data()
+    data["test"]["audio"] = data["test"]["audio"][:, :, :2]
+    convert_mmsa(dump(tmp_path / "x.pkl", data), tmp_path / "to")
+    with pytest.raises(DatasetError, match=r"'test' has audio of shape \(3, 9, 2\), expected is "
+                       r"\(3, 9, 3\): as in the other parts"):  # fmt: skip
+        read_mmsa(tmp_path / "to")
+
+
+def test_an_array_by_a_link_that_leads_nowhere_is_not_taken_for_absent(tmp_path):
+    folder = tmp_path / "to"
+    convert_mmsa(dump(tmp_path / "x.pkl", mmsa_data()), folder)
+    (folder / "train.audio_lengths.safetensors").unlink()
+    (folder / "train.audio_lengths.safetensors").symlink_to("nowhere")
+    with pytest.raises(DatasetError, match=r"train.audio_lengths.safetensors: there is no such"):
+        read_mmsa(folder)
+
+
 def test_choices(converted):
     with pytest.raises(ValueError, match="`text` must be 'text' or 'text_bert'; got 'bert'"):
         read_mmsa(converted, text="bert")
