@@ -12,6 +12,7 @@ NAMED = {
     "MMML": "sure_pyro.backbones.mmml",
     "MMBT": "sure_pyro.backbones.mmbt",
     "HAMLET": "sure_pyro.backbones.hamlet",
+    "TransformersBackbone": "sure_pyro.backbones.hugging_face",
 }
 """Modules by class name. Closed: a file can name no other class."""
 
@@ -22,7 +23,7 @@ def named_config(backbone: Backbone) -> tuple[str, dict[str, Any]] | None:
     if not type(backbone).__module__.startswith(NAMED.get(name, "?")):
         return None
     config: Any = backbone.config
-    return name, config
+    return None if config is None else (name, config)
 
 
 def build_named(name: str, config: Mapping[str, Any]) -> Backbone:

@@ -134,6 +134,16 @@ class Backbone(nn.Module, ABC):
 
         return WrappedBackbone(net, latents, **options)
 
+    @staticmethod
+    def from_transformers(model: Any, latents: Mapping[str, Any] | None = None, **options):
+        """Make a backbone of a model of Hugging Face's ``transformers``, loaded or by name.
+
+        See `sure_pyro.backbones.hugging_face.TransformersBackbone`.
+        """
+        from sure_pyro.backbones.hugging_face import TransformersBackbone
+
+        return TransformersBackbone(model, latents, **options)
+
     def _apply(self, fn: Callable, recurse: bool = True) -> "Backbone":
         """Move the rows that stand in along; their dtypes follow as those of buffers do."""
         super()._apply(fn, recurse)

@@ -5,7 +5,7 @@ throughout, a token number that does not exist. Where a modality is absent, the 
 that of a training row instead, and what it makes of it is thrown away.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import torch
@@ -13,14 +13,18 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from sure_pyro.data import Batch
-from sure_pyro.data.fields import each_field, tokens_of
+from sure_pyro.data.fields import Modality, each_field, tokens_of
 from sure_pyro.data.masks import blank
+
+TOKEN_NUMBERS = "input_ids"
+"""Field of token numbers. Some networks pool where a text ends, which the last of them marks."""
 
 
 def stand_in(batch: Batch) -> Batch:
     """Two rows in which every modality is recorded, and every token exists.
 
-    Padding is filled with the first token of its own row. A modality that no row has stays zero.
+    Padding is filled with the first token of its own row, and a text ends as it ended: its last
+    token number stands last. A modality that no row has stays zero.
 
     Parameters
     ----------
@@ -35,7 +39,8 @@ def stand_in(batch: Batch) -> Batch:
     rows = complete_rows(batch, 2)
     features = dict(rows.features)
     for name, exists in rows.padding.items():
-        features[name] = each_field(features[name], partial(_without_gaps, exists))
+        filled = each_field(features[name], partial(_without_gaps, exists))
+        features[name] = _token_numbers(filled, partial(_end_last, exists))
     padding = {name: torch.ones_like(exists) for name, exists in rows.padding.items()}
     return rows._with(features=features, padding=padding)
 
@@ -82,6 +87,33 @@ def _best_rows(batch: Batch, i: int, num_rows: int) -> Tensor:
     best = score.argsort(descending=True, stable=True)[:num_rows]
     best = best[score[best] > 0] if bool((score > 0).any()) else best[:1]
     return best[torch.arange(num_rows) % len(best)]
+
+
+def _token_numbers(x: Modality, fn: Callable[[Tensor], Tensor]) -> Modality:
+    """Modality with its token numbers changed, if it has some."""
+    if isinstance(x, Mapping):
+        return {**x, TOKEN_NUMBERS: fn(x[TOKEN_NUMBERS])} if TOKEN_NUMBERS in x else x
+    return x if x.is_floating_point() else fn(x)
+
+
+def _end_last(exists: Bool[Tensor, "B L"], ids: Tensor) -> Tensor:
+    """Move the token with which a text ends to the last place; its first token fills the gap."""
+    if ids.shape != exists.shape:
+        return ids
+    last, first = _last(exists), exists.int().argmax(1, keepdim=True)
+    moved = ids.scatter(1, last, ids.gather(1, first))
+    moved[:, -1:] = ids.gather(1, last)
+    return moved
+
+
+def _end_where_it_ends(exists: Bool[Tensor, "B L"], ids: Tensor) -> Tensor:
+    """Put the token of the last place where the text now ends, too."""
+    return ids.scatter(1, _last(exists), ids[:, -1:]) if ids.shape == exists.shape else ids
+
+
+def _last(exists: Bool[Tensor, "B L"]) -> Tensor:
+    """Place of the last token that exists, ``(B, 1)``."""
+    return exists.shape[1] - 1 - exists.flip(1).int().argmax(1, keepdim=True)
 
 
 def _without_gaps(exists: Tensor, x: Tensor) -> Tensor:
@@ -144,7 +176,8 @@ def repeated(stand: Batch, num_rows: int, exists: Mapping[str, Tensor], copied: 
         if name in exists and exists[name].shape[1] == padding[name].shape[1]:
             padding[name] = exists[name]
             some = torch.ones(num_rows, 1, dtype=torch.bool, device=exists[name].device)
-            features[name] = blank({name: features[name]}, some, {name: exists[name]}, {})[name]
+            ending = _token_numbers(features[name], partial(_end_where_it_ends, exists[name]))
+            features[name] = blank({name: ending}, some, {name: exists[name]}, {})[name]
     available = stand.available[:1].expand(num_rows, -1)
     return stand._with(features=features, available=available, padding=padding)
 

@@ -45,6 +45,19 @@ def test_absent_modalities_get_the_features_of_one_and_others_keep_theirs():
     assert (filled.features["image"] == torch.tensor([0.0, 1.0])).all()
 
 
+def test_a_text_ends_with_its_last_token_wherever_it_ends():
+    exists = torch.tensor([[1, 1, 1, 0, 0], [0, 0, 1, 1, 0]]).bool()
+    ids = torch.tensor([[1, 7, 2, 0, 0], [0, 0, 1, 2, 0]])
+    fields = Batch({"text": {"input_ids": ids, "attention_mask": exists.long()}})
+    plain = Batch({"text": ids}, padding={"text": exists})
+    other = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 1, 0], [0, 1, 1, 1, 1]]).bool()
+    for batch, of in ((fields, lambda x: x["input_ids"]), (plain, lambda x: x)):
+        stand = stand_in(batch)
+        assert of(stand["text"]).tolist() == [[1, 7, 1, 1, 2], [1, 1, 1, 1, 2]]
+        rows = repeated(stand, 3, {"text": other}, copied=False)
+        assert of(rows["text"]).tolist() == [[1, 7, 1, 1, 2], [1, 7, 1, 2, 0], [0, 7, 1, 1, 2]]
+
+
 @pytest.mark.parametrize("copied", [False, True])
 def test_as_many_rows_as_needed_padded_as_asked(copied):
     exists = torch.tensor([[True, True, False]] * 4 + [[True] * 3])

@@ -141,10 +141,16 @@ class Cut:
 
     def prepared(self, plan: Plan) -> "Cut":
         """The same cut, tapped where the plan knows an answer, too."""
-        made = object.__new__(Cut)
-        made.__dict__.update(self.__dict__)
         paths = self._paths() | {path for path, _ in plan.constants}
-        made.net = tapped_copy(self.net, paths)
+        return self._with(net=tapped_copy(self.net, paths))
+
+    def tapped_at(self, taps: Mapping[str, Tap]) -> "Cut":
+        """The same cut at other places, for one that is tapped everywhere."""
+        return self._with(taps=dict(taps))
+
+    def _with(self, **changes: Any) -> "Cut":
+        made = object.__new__(Cut)
+        made.__dict__.update(self.__dict__, **changes)
         return made
 
 
