@@ -135,7 +135,9 @@ class Backbone(nn.Module, ABC):
         return WrappedBackbone(net, latents, **options)
 
     @staticmethod
-    def from_transformers(model: Any, latents: Mapping[str, Any] | None = None, **options):
+    def from_transformers(
+        model: Any, latents: Mapping[str, Any] | None = None, **options
+    ) -> "Backbone":
         """Make a backbone of a model of Hugging Face's ``transformers``, loaded or by name.
 
         See `sure_pyro.backbones.hugging_face.TransformersBackbone`.

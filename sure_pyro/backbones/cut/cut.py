@@ -116,8 +116,11 @@ class Cut:
         return chosen_output(run.result, self.output, f"The submodule {self.until!r}")
 
     @torch.no_grad()
-    def plan(self, stand: Batch) -> Plan:
-        """Learn from two rows how to fuse without running what lies before the taps."""
+    def plan(self, stand: Batch, constants: bool = True) -> Plan:
+        """Learn from two rows how to fuse without running what lies before the taps.
+
+        Without `constants`, all of the network runs that is not tapped.
+        """
         probe = Cut(
             self.original, self.taps, self.call, self.output, self.until, self.entering, True
         )
@@ -125,6 +128,8 @@ class Cut:
         plan = Plan(
             forms_of(self.taps, two.outputs, three.outputs), repeats_of(self.taps, two.outputs)
         )
+        if not constants:
+            return plan
         found = {
             place: Rows.compared(two.outputs[place], three.outputs.get(place))
             for place in candidates(self.taps, two)

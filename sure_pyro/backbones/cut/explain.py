@@ -1,20 +1,18 @@
 """Why a network says something else when it is cut, and what to name instead."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from itertools import islice
 
 import torch
-from torch import Tensor
 
 from sure_pyro.backbones.cut.cut import Cut
+from sure_pyro.backbones.cut.find import Close, observed, places
 from sure_pyro.backbones.cut.passes import Recording
 from sure_pyro.backbones.cut.plan import Place, same
-from sure_pyro.backbones.cut.structure import tensors
-from sure_pyro.backbones.cut.taps import Tap
+from sure_pyro.backbones.stand_in import stand_in
 from sure_pyro.data import Batch
 
-TRIED = 30
-Close = Callable[[Tensor, Tensor], bool]
+NAMED = 3  # places that are proposed instead
 
 
 def read_past(cut: Cut, rows: Batch, exchanged: Callable[[Batch, str], Batch], close: Close):
@@ -30,7 +28,7 @@ def read_past(cut: Cut, rows: Batch, exchanged: Callable[[Batch, str], Batch], c
     close : callable
         Whether two representations are equal.
     """
-    plan = replace(cut.plan(rows[:2]), constants={})
+    plan = cut.plan(rows[:2], constants=False)
     latents, whole = cut.encode(rows), cut.whole(rows)
     found = {}
     for name in cut.taps:
@@ -44,34 +42,11 @@ def better_places(
     cut: Cut, rows: Batch, name: str, exchanged: Callable[[Batch, str], Batch], close: Close
 ) -> list[str]:
     """Submodules whose output holds all that the network reads of a modality, and nothing else."""
-    probe = Cut(cut.original, cut.taps, cut.call, cut.output, cut.until, cut.entering, True)
-    outputs = _outputs(probe, rows)
-    moved = {other: _outputs(probe, exchanged(rows, other)) for other in cut.taps}
-    own = [
-        place
-        for place, output in outputs.items()
-        if place[0] and [o for o in moved if not same(output, moved[o].get(place))] == [name]
-        and len(list(tensors(output))) == 1
-    ]  # fmt: skip
-    places = []
-    for path, number in reversed(own[-TRIED:]):
-        tap = Tap(path, call=number)
-        if tap.place != cut.taps[name].place and _holds_all(
-            probe, rows, name, tap, exchanged, close
-        ):
-            places.append(path)
-    return places
-
-
-def _holds_all(probe: Cut, rows: Batch, name: str, tap: Tap, exchanged, close: Close) -> bool:
-    trial = Cut(
-        probe.original, {**probe.taps, name: tap}, probe.call, probe.output, probe.until,
-        probe.entering,
-    )  # fmt: skip
-    try:
-        return name not in read_past(trial, rows, exchanged, close)
-    except Exception:  # not every output is a latent
-        return False
+    probe = Cut(cut.original, {}, cut.call, cut.output, cut.until, cut.entering, True)
+    two = stand_in(rows)  # without padding, whose mask is not the latent's to hold
+    found = places(probe, observed(probe, two, exchanged), two, name, exchanged, close)
+    others = (tap.module for tap in found if tap.place != cut.taps[name].place)
+    return list(islice(others, NAMED))
 
 
 def times_called(cut: Cut, rows: Batch, name: str) -> int:
@@ -113,10 +88,10 @@ def explanation(cut: Cut, rows: Batch, gap: float, exchanged: Callable, close: C
         else "a skip connection, a gate, a mask made of the input, or weights of "
         f"{path!r} that are used without calling it"
     )
-    places = better_places(cut, rows, name, exchanged, close)
+    better = better_places(cut, rows, name, exchanged, close)
     instead = (
-        f"Name {' or '.join(repr(p) for p in places[:3])} instead, whose output holds all of it."
-        if places
+        f"Name {' or '.join(repr(p) for p in better)} instead, whose output holds all of it."
+        if better
         else f"No submodule's output holds all that is read of {name!r}: put {path!r} and what "
         "stands around it into a submodule of its own and name that, or write a `Backbone` with "
         "`encode` and `fuse`."

@@ -4,20 +4,20 @@ The latent of a modality is the last output that changes with this modality alon
 the network reads of it. Both are tried on rows whose features are exchanged.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from sure_pyro.backbones.cut.cut import Cut
-from sure_pyro.backbones.cut.explain import Close
 from sure_pyro.backbones.cut.passes import Recording
 from sure_pyro.backbones.cut.plan import Place, Plan, Rows, forms_of, repeats_of, same
 from sure_pyro.backbones.cut.structure import part_at, tensors
 from sure_pyro.backbones.cut.taps import Tap, to_latent
 from sure_pyro.data import Batch
 
+Close = Callable[[Tensor, Tensor], bool]
 Exchanged = Callable[[Batch, str], Batch]
 
 
@@ -76,35 +76,53 @@ def find_taps(
     ValueError
         If no submodule's output will do for a modality; the message lists those that come near.
     """
-    with torch.no_grad():
-        two, around = _recorded(probe, rows)
-        seen = Observed(
-            two,
-            _recorded(probe, rows[[0, 1, 0]])[0],
-            {name: _recorded(probe, exchanged(rows, name))[0] for name in rows.modalities},
-            around,
-            probe.whole(rows),
-        )
-        return {n: _latest(probe, seen, rows, n, exchanged, close) for n in modalities}
+    seen = observed(probe, rows, exchanged)
+    return {name: _latest(probe, seen, rows, name, exchanged, close) for name in modalities}
 
 
-def _latest(probe: Cut, seen: Observed, rows: Batch, name: str, exchanged, close: Close) -> Tap:
+@torch.no_grad()
+def observed(probe: Cut, rows: Batch, exchanged: Exchanged) -> Observed:
+    """Run a network on two rows as they are, with a third, and exchanged."""
+    two, around = _recorded(probe, rows)
+    return Observed(
+        two,
+        _recorded(probe, rows[[0, 1, 0]])[0],
+        {name: _recorded(probe, exchanged(rows, name))[0] for name in rows.modalities},
+        around,
+        probe.whole(rows),
+    )
+
+
+@torch.no_grad()
+def places(
+    probe: Cut, seen: Observed, rows: Batch, name: str, exchanged: Exchanged, close: Close
+) -> Iterator[Tap]:
+    """Where a modality may be cut, the latest place first; few are outermost, they come first."""
     own = seen.own(name)
-    outermost = [place for place in own if not set(seen.around[place]) & set(own)]
+    outermost = _outermost(seen, own)
     inner = [place for place in own if place not in outermost]
-    # Few are outermost, and what is inside them is rarely better: they come first.
     for place in (*reversed(outermost), *reversed(inner)):
         tap = _tap(seen, rows, name, place, close)
         if tap is not None and _holds_all(probe, seen, rows, name, tap, exchanged, close):
-            return tap
+            yield tap
+
+
+def _outermost(seen: Observed, own: list[Place]) -> list[Place]:
+    return [place for place in own if not set(seen.around[place]) & set(own)]
+
+
+def _latest(probe: Cut, seen: Observed, rows: Batch, name: str, exchanged, close: Close) -> Tap:
+    tap = next(places(probe, seen, rows, name, exchanged, close), None)
+    if tap is not None:
+        return tap
+    near = [path for path, _ in _outermost(seen, seen.own(name))]
     raise ValueError(
         f"No submodule of {type(probe.original).__name__} was found whose output is a latent of "
         f"{name!r} and holds all that is read of it. "
         + (
-            f"Depending on {name!r} alone are {[path for path, _ in outermost or own]}: name one "
-            f"of them or of what is inside, `latents={{{name!r}: ...}}`, and `check_backbone` says "
-            "what is read past it."
-            if own
+            f"Depending on {name!r} alone are {near}: name one of them or of what is inside, "
+            f"`latents={{{name!r}: ...}}`, and `check_backbone` says what is read past it."
+            if near
             else f"None depends on {name!r} alone: do the two rows differ, and is {name!r} read?"
         )
     )

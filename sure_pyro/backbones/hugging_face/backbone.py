@@ -16,7 +16,7 @@ from sure_pyro.backbones.cut.taps import Tap
 from sure_pyro.backbones.hugging_face.draws import repeatable
 from sure_pyro.backbones.hugging_face.inputs import Inputs, main_inputs
 from sure_pyro.backbones.hugging_face.loading import as_json, from_json, load_model
-from sure_pyro.backbones.hugging_face.outputs import LOGITS, as_output, usual_fields
+from sure_pyro.backbones.hugging_face.outputs import LOGITS, as_output, check_rowwise, usual_fields
 from sure_pyro.backbones.wrap import Ready, WrappedBackbone
 from sure_pyro.data import Batch
 
@@ -36,6 +36,8 @@ class TransformersBackbone(WrappedBackbone):
         what the signature tells: ``text`` for ``input_ids``, ``image`` for ``pixel_values``,
         ``audio`` for ``input_features`` or ``input_values``, ``video`` for
         ``pixel_values_videos``. Fields of a modality of several tensors are keywords themselves.
+        The modalities have the order of `inputs`, else that of `latents` if it names all of them,
+        else that of the signature.
     representation, readout : str, optional
         As for `WrappedBackbone`. Where nothing is said of the output and the model gives
         ``logits``, the readout is the affine layer that makes them, if there is one.
@@ -92,6 +94,8 @@ class TransformersBackbone(WrappedBackbone):
         net = _model(model, architecture, local_files_only)
         main = main_inputs(net, inputs)
         given = {name: _tap(place) for name, place in (latents or {}).items()}
+        if inputs is None and set(given) == set(main):
+            main = {name: main[name] for name in given}
         if not set(given) <= set(main):
             raise ValueError(
                 f"`latents` names {list(given)}; the modalities of {type(net).__name__} are "
@@ -122,7 +126,7 @@ class TransformersBackbone(WrappedBackbone):
             "inputs": self.inputs,
             "representation": self.representation,
             "readout": self.readout_path,
-            "output": self.fields,
+            "output": [self.fields] if isinstance(self.fields, tuple) else self.fields,
             "batch_size": self.batch_size,
         }
 
@@ -130,8 +134,8 @@ class TransformersBackbone(WrappedBackbone):
     def _made(self, stand: Batch) -> Ready:
         with torch.autocast(stand.available.device.type, enabled=False):
             self.call = repeatable(self.call, self.net, stand)
-            if self.output is None and self._end()[0] is None:
-                self._look_for_output(stand)
+            if self._end()[0] is None:
+                self._settle_output(stand)
             missing = [name for name in self.modalities if name not in self.taps]
             if missing:
                 probe = Cut(self.net, {}, self.call, self.output, *self._end(), everywhere=True)
@@ -139,18 +143,20 @@ class TransformersBackbone(WrappedBackbone):
                 self.taps = {name: found[name] for name in self.modalities}
         return super()._made(stand)
 
-    def _look_for_output(self, stand: Batch) -> None:
-        """Settle which fields are meant, or the readout that makes the only one."""
+    def _settle_output(self, stand: Batch) -> None:
+        """Find the fields that are meant, or the readout that makes them; check what was given."""
         probe = Cut(self.net, {}, self.call, everywhere=True)
         run = Recording()
         two = run.through(lambda: self.call(probe.net, stand))
         three = self.call(probe.net, stand[[0, 1, 0]])
-        fields = usual_fields(two, three, type(self.net).__name__)
-        linear = _maker(self.net, run, two[LOGITS]) if fields == [LOGITS] else None
-        if linear is None:
-            self.fields = fields
-            self.output = as_output(fields)
-        self.readout_path = linear
+        of = type(self.net).__name__
+        if self.output is not None:
+            check_rowwise(two, three, self.output, of)
+            return
+        fields = usual_fields(two, three, of)
+        self.readout_path = _maker(self.net, run, two[LOGITS]) if fields == [LOGITS] else None
+        if self.readout_path is None:
+            self.fields, self.output = fields, as_output(fields)
 
 
 def _model(model: Any, architecture: str | None, local_files_only: bool) -> nn.Module:

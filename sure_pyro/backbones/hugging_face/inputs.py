@@ -88,7 +88,9 @@ class Inputs:
 def takes(net: nn.Module) -> dict[str, inspect.Parameter]:
     """Keyword inputs of a model by name."""
     parameters = inspect.signature(net.forward).parameters
-    return {n: p for n, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, 3)}
+    return {
+        n: p for n, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+    }
 
 
 def main_inputs(net: nn.Module, inputs: Mapping[str, str] | None) -> dict[str, str]:

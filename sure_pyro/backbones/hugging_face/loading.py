@@ -39,6 +39,8 @@ def load_model(
     """
     import transformers
 
+    if (isinstance(name, Path) or Path(name).is_absolute()) and not Path(name).is_dir():
+        raise ValueError(f"There is no folder {str(name)!r}; a name on the hub is a str.")
     try:
         config = transformers.AutoConfig.from_pretrained(
             name, local_files_only=local_files_only, trust_remote_code=False

@@ -48,6 +48,17 @@ def row_fields(two: Any, three: Any) -> dict[str, Tensor]:
     }
 
 
+def check_rowwise(two: Any, three: Any, output: Any, of: str) -> None:
+    """Raise ValueError if what was chosen of an output is no vector per row."""
+    shapes = [tuple(chosen_output(x, output, of).shape) for x in (two, three)]
+    if shapes != [(2, shapes[0][1]), (3, shapes[0][1])]:
+        raise ValueError(
+            f"The `output` of {of} must be a vector per row; it has the shape {shapes[0]} for two "
+            f"rows and {shapes[1]} for three, as similarities between rows do. Of one vector per "
+            f"row are {list(row_fields(two, three))}."
+        )
+
+
 def usual_fields(two: Any, three: Any, of: str) -> list[str]:
     """Fields that are meant where none are named.
 
