@@ -101,6 +101,7 @@ class TransformersBackbone(WrappedBackbone):
                 f"`latents` names {list(given)}; the modalities of {type(net).__name__} are "
                 f"{list(main)}. Name others by `inputs={{name: keyword}}`."
             )
+        self.call: Call
         super().__init__(
             net, given, representation=representation, readout=readout,
             output=as_output(output), call=call or Inputs(main, _pad_token_id(net)),
