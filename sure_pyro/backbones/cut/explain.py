@@ -41,12 +41,12 @@ def read_past(cut: Cut, rows: Batch, exchanged: Callable[[Batch, str], Batch], c
 def better_places(
     cut: Cut, rows: Batch, name: str, exchanged: Callable[[Batch, str], Batch], close: Close
 ) -> list[str]:
-    """Submodules whose output holds all that the network reads of a modality, and nothing else."""
+    """Submodules, in code, whose output holds all that is read of a modality and nothing else."""
     probe = Cut(cut.original, {}, cut.call, cut.output, cut.until, cut.entering, True)
     two = stand_in(rows)  # without padding, whose mask is not the latent's to hold
     found = places(probe, observed(probe, two, exchanged), two, name, exchanged, close)
-    others = (tap.module for tap in found if tap.place != cut.taps[name].place)
-    return list(islice(others, NAMED))
+    others = (tap for tap in found if tap.place != cut.taps[name].place)
+    return [tap.spelled() if tap.axis else repr(tap.module) for tap in islice(others, NAMED)]
 
 
 def times_called(cut: Cut, rows: Batch, name: str) -> int:
@@ -90,7 +90,7 @@ def explanation(cut: Cut, rows: Batch, gap: float, exchanged: Callable, close: C
     )
     better = better_places(cut, rows, name, exchanged, close)
     instead = (
-        f"Name {' or '.join(repr(p) for p in better)} instead, whose output holds all of it."
+        f"Name {' or '.join(better)} instead, whose output holds all of it."
         if better
         else f"No submodule's output holds all that is read of {name!r}: put {path!r} and what "
         "stands around it into a submodule of its own and name that, or write a `Backbone` with "

@@ -144,7 +144,7 @@ def _tap(seen: Observed, rows: Batch, name: str, place: Place, close: Close) -> 
     # A latent is the row's own, wherever the row stands in the batch.
     first, _, again = part_at(seen.three[place], at).unbind(axis)
     return (
-        Tap(place[0], output=at or None, call=place[1], rows=axis) if close(first, again) else None
+        Tap(place[0], output=at or None, call=place[1], axis=axis) if close(first, again) else None
     )
 
 

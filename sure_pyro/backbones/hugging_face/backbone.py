@@ -200,4 +200,4 @@ def _tap(place: Any) -> Any:
 
 
 def _plain(tap: Tap) -> dict[str, Any]:
-    return {"module": tap.module, "output": tap.output, "call": tap.call, "rows": tap.rows}
+    return {"module": tap.module, "output": tap.output, "call": tap.call, "axis": tap.axis}

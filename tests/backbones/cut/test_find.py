@@ -57,7 +57,7 @@ def found(net, names=("a", "b")):
     batch = rows()
     probe = Cut(net.eval(), {}, caller(net, batch), everywhere=True)
     taps = find_taps(probe, batch, list(names), exchanged, close)
-    return {name: (tap.module, tap.rows) for name, tap in taps.items()}
+    return {name: (tap.module, tap.axis) for name, tap in taps.items()}
 
 
 def test_the_latest_place_that_holds_all():
