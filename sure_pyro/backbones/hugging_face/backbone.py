@@ -65,6 +65,7 @@ class TransformersBackbone(WrappedBackbone):
     --------
     >>> import torch
     >>> from transformers import CLIPConfig, CLIPModel
+    >>> from sure_pyro.backbones import Backbone
     >>> small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
     >>> picture = {**small, "image_size": 8, "patch_size": 4}
     >>> config = CLIPConfig(text_config=small, vision_config=picture, projection_dim=6)
