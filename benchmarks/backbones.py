@@ -2,7 +2,7 @@
 
 Weights are random and rows are complete: neither changes the time. `encode` is paid once per row,
 `fuse` for every draw of the missing latents, and `gradient` (of one output by all latents, the
-forward pass included) for every output of the Taylor road. Times are processor time of one thread,
+forward pass included) for every output of Taylor. Times are processor time of one thread,
 the fastest of several runs, for what else the machine does can only add to it.
 
 ``python -m benchmarks.backbones --only mmml`` replaces that system in the results.

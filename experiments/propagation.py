@@ -75,7 +75,7 @@ def fitted(source: str, seed: int, o: Options, guide: str | None = None) -> Case
 
 @torch.no_grad()
 def propagated(case: Case, factor: float, seed: int) -> dict[str, Moments]:
-    """Moments of the outputs by each road, with the reconstruction scale times `factor`."""
+    """Moments of the outputs by each method, with the reconstruction scale times `factor`."""
     model = case.model.eval()
     latents = model.encode(case.batch)
     r = model.reconstruct(latents, latents.available)
@@ -119,19 +119,19 @@ def measure(source: str, seed: int, o: Options) -> list[dict]:
     case, lines = fitted(source, seed, o), []
     spread = {guide: by_guide(fitted(source, seed, o, guide), seed) for guide in GUIDES}
     for factor in FACTORS:
-        roads = propagated(case, factor, seed)
-        truth, head = from_latents(roads["sampling"]), roads["Taylor"].sources["head"]
+        methods = propagated(case, factor, seed)
+        truth, head = from_latents(methods["sampling"]), methods["Taylor"].sources["head"]
         found = {
             name: line(case, m.mean, from_latents(m), m.sources["head"], truth)
-            for name, m in roads.items()
+            for name, m in methods.items()
         }
         found |= {
             name: line(case, mean, variance, head, truth)
             for name, (mean, variance) in spread.items()
         }
-        mean = roads["Taylor"].mean
+        mean = methods["Taylor"].mean
         found["none"] = line(case, mean, torch.zeros_like(truth), head, truth)
-        words = cross_check(roads["Taylor"], roads["sampling"]).verdicts["total"]
+        words = cross_check(methods["Taylor"], methods["sampling"]).verdicts["total"]
         agree = float(np.mean([word == "agree" for word in words]))
         lines += [
             {"data": Path(source).stem, "seed": seed, "factor": factor, "method": name, **values}

@@ -22,9 +22,9 @@
 #    independent ways;
 # 4. it lets you **check** whether to believe it.
 #
-# We walk this road once, on real data that can be looked at: handwritten digits cut into four
+# We go this way once, on real data that can be looked at: handwritten digits cut into four
 # quadrants. Each quadrant plays the part of a modality. `python -m sure_pyro demo` walks the same
-# road on its own and writes a report.
+# way on its own and writes a report.
 
 # %%
 import os
@@ -116,7 +116,7 @@ gappy
 # %% [markdown]
 # ## 5. Predict
 #
-# `propagate="both"` takes two roads from the latents to the prediction. **Taylor** linearises the
+# `propagate="both"` takes two methods from the latents on. **Taylor** linearises the
 # frozen layers and multiplies variances by squared derivatives. **Sampling** draws the missing
 # latents many times and looks at the spread. `variance/...` says which source brought how much:
 # each missing quadrant, and the head itself. The outputs of a classifier are logits here.
@@ -229,7 +229,7 @@ plots.plot_variance_shares(variance.div(variance.sum(axis=1), axis=0))
 variance.assign(total=variance.sum(axis=1)).round(2)
 
 # %% [markdown]
-# ## 9. Two roads to the same variance
+# ## 9. Two methods, one variance
 #
 # Taylor is cheap and exact for linear layers; ours are not linear. Sampling assumes nothing and
 # is noisy. They share no approximation, so where they agree both can be believed. The check
@@ -294,10 +294,10 @@ u, e = (np.concatenate([pair[j] for pair in pairs.values()]) for j in (0, 1))
 plots.plot_variance_reliability({"hidden quadrants": metrics.variance_bins(u, e)}, left)
 
 curves, loss = {}, {}
-for road in ("none", "taylor", "sampling"):
-    p = prediction.probabilities[road].numpy()
-    loss[road] = metrics.categorical_nll(p, truth)
-    curves[road] = metrics.risk_coverage(1 - p.max(1), metrics.zero_one_loss(p, truth))
+for method in ("none", "taylor", "sampling"):
+    p = prediction.probabilities[method].numpy()
+    loss[method] = metrics.categorical_nll(p, truth)
+    curves[method] = metrics.risk_coverage(1 - p.max(1), metrics.zero_one_loss(p, truth))
 _ = plots.plot_risk_coverage(curves, right)
 
 # %% [markdown]
@@ -307,7 +307,7 @@ _ = plots.plot_risk_coverage(curves, right)
 # reconstruction as if it had been seen. `taylor` and `sampling` know that it was not.
 
 # %%
-nll = pd.DataFrame({road: by_num_hidden(score) for road, score in loss.items()})
+nll = pd.DataFrame({method: by_num_hidden(score) for method, score in loss.items()})
 nll.set_axis(pd.Index(NUM_HIDDEN, name="hidden")).round(3)
 
 # %% [markdown]
@@ -353,7 +353,7 @@ for i, name in enumerate(data.modalities):
     assert (prediction.variance[name][gappy.available[:, i]] == 0).all()
 assert variance["head"].div(variance.sum(axis=1)).is_monotonic_decreasing
 
-# 9: the two roads lead to the same total variance within 25 %, for every class,
+# 9: the two methods come to the same total variance within 25 %, for every class,
 assert set(check.verdicts["total"]) <= {"agree", "differ"}
 
 # 10: uncertainty goes with error within masks, and not much less than it could; its size is right,

@@ -1,4 +1,4 @@
-"""The whole road against data whose truth is known in closed form."""
+"""The whole way against data whose truth is known in closed form."""
 
 import numpy as np
 import pytest

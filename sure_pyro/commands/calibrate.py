@@ -8,7 +8,7 @@ from sure_pyro.calibrated import recalibrate
 from sure_pyro.commands.arguments import positive
 from sure_pyro.commands.run_folder import RunFolder, add_run
 
-ROADS = ("taylor", "sampling", "both", "none")
+METHODS = ("taylor", "sampling", "both", "none")
 
 
 def add_calibrate(commands) -> None:
@@ -18,8 +18,8 @@ def add_calibrate(commands) -> None:
     )
     add_run(p)
     p.add_argument(
-        "--propagate", choices=ROADS, default="taylor",
-        help="roads that predictions shall take (default: taylor)",
+        "--propagate", choices=METHODS, default="taylor",
+        help="methods that predictions shall take (default: taylor)",
     )  # fmt: skip
     p.add_argument("--num-samples", type=positive, default=200, help="draws (default: 200)")
     p.add_argument("--seed", type=int, default=0, help="of draws and masks (default: 0)")

@@ -45,9 +45,9 @@ class Parts:
 
     def write(self, block: int, table: pd.DataFrame, moments: Mapping[str, Moments]) -> None:
         """Put a block on the disk; it is there as soon as its table is."""
-        for road, m in moments.items():
+        for method, m in moments.items():
             tensors, about = _flat(m)
-            with replacing(self._moments(block, road)) as file:
+            with replacing(self._moments(block, method)) as file:
                 save_file(tensors, file, about)
         write_piece(table, self._table(block))
 
@@ -55,9 +55,9 @@ class Parts:
         """Join the tables of all blocks to one file."""
         join([self._table(block) for block in range(blocks)], path)
 
-    def moments(self, blocks: int, road: str) -> Moments:
-        """Moments of all blocks by one road."""
-        return pooled([_moments_in(self._moments(block, road)) for block in range(blocks)])
+    def moments(self, blocks: int, method: str) -> Moments:
+        """Moments of all blocks by one method."""
+        return pooled([_moments_in(self._moments(block, method)) for block in range(blocks)])
 
     def remove(self) -> None:
         """Clear away what is not needed any more."""
@@ -66,8 +66,8 @@ class Parts:
     def _table(self, block: int) -> Path:
         return self.folder / f"{block:06d}{self.suffix}"
 
-    def _moments(self, block: int, road: str) -> Path:
-        return self.folder / f"{block:06d}.{road}.safetensors"
+    def _moments(self, block: int, method: str) -> Path:
+        return self.folder / f"{block:06d}.{method}.safetensors"
 
 
 def _flat(m: Moments) -> tuple[dict[str, Tensor], dict[str, str]]:

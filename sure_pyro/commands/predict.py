@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from sure_pyro.calibrated import CalibratedSURE
 from sure_pyro.commands.arguments import names, positive
-from sure_pyro.commands.calibrate import ROADS
+from sure_pyro.commands.calibrate import METHODS
 from sure_pyro.commands.parts import Parts
 from sure_pyro.commands.run_folder import PARTS, RunFolder, add_run, as_settings
 from sure_pyro.commands.tables import FORMATS, check_format
@@ -36,7 +36,7 @@ def add_predict(commands) -> None:
     add_run(p)
     p.add_argument("--part", choices=PARTS, default="test", help="of the rows (default: test)")
     p.add_argument(
-        "--propagate", choices=ROADS, default="taylor",
+        "--propagate", choices=METHODS, default="taylor",
         help="how reconstruction variance reaches the output (default: taylor)",
     )  # fmt: skip
     p.add_argument("--num-samples", type=positive, default=200, help="draws (default: 200)")
@@ -70,8 +70,8 @@ def run_predict(options: argparse.Namespace) -> int:
     parts.join(count, file)
     if not options.quiet:
         if options.propagate == "both":
-            roads = (parts.moments(count, road) for road in ("taylor", "sampling"))
-            print(cross_check(*roads).summary())
+            methods = (parts.moments(count, method) for method in ("taylor", "sampling"))
+            print(cross_check(*methods).summary())
         print(f"Predictions of {len(rows)} rows are in {file}.")
     parts.remove()
     return 0
@@ -118,7 +118,7 @@ def _check(model: SURE, options: argparse.Namespace) -> None:
     wanted = {"both": {"taylor", "sampling"}}.get(options.propagate, {options.propagate})
     if isinstance(model, CalibratedSURE) and not wanted <= set(model.calibration.output):
         raise ValueError(
-            f"The model was not calibrated for this road: run `sure-pyro calibrate "
+            f"The model was not calibrated for this method: run `sure-pyro calibrate "
             f"{options.folder} --propagate {options.propagate}` first."
         )
 
@@ -140,7 +140,7 @@ def _table(
     table.insert(0, "row", np.repeat(source, C))
     table.insert(1, "id", np.repeat(ids[source], C))
     place = table.columns.get_loc("sd") + 1
-    remainder = (INTERACTION,) if prediction.roads[0] == "sampling" else ()
+    remainder = (INTERACTION,) if prediction.methods[0] == "sampling" else ()
     for i, name in enumerate((*batch.modalities, *remainder)):
         column = f"variance/{name}"
         values = table.pop(column) if column in table else np.zeros(len(table), np.float32)

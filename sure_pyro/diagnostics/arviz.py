@@ -4,7 +4,7 @@ The groups and their dimensions are described in `sure_pyro.diagnostics.groups`.
 ``az.loo(idata).elpd_loo`` estimates ``constant_data.log_predictive.sum()``, and `az.compare` ranks
 models by the log score of what they said before they saw the target. For regression both agree up
 to Monte Carlo error. For classes the draws treat the logits as Gaussian and independent, while
-``probability`` is what the road made of them; expect a few per cent between the two.
+``probability`` is what the method made of them; expect a few per cent between the two.
 ``p_loo`` counts no parameters here: every row has its own unknown latents, and none are shared.
 
 ArviZ 0.x (Python 3.11) has `InferenceData`, 1.x an xarray `DataTree`: see
@@ -56,7 +56,7 @@ def to_arviz(
     Parameters
     ----------
     prediction : Prediction
-        Its first road (Taylor, if it was taken) is exported; `constant_data` names it.
+        Its first method (Taylor, if it was taken) is exported; `constant_data` names it.
     batch : Batch
         What was predicted, B rows; with targets for `observed_data` and `log_likelihood`.
     num_draws : int
@@ -96,7 +96,7 @@ def to_arviz(
         outputs=prediction.outputs,
         mask_pattern=prediction.mask_pattern,
         task=prediction.task,
-        road=prediction.roads[0],
+        method=prediction.methods[0],
         probability=_probability(prediction),
         target=_target(prediction, batch),
         latents=_latents(prediction, latents, num_draws),
@@ -115,7 +115,7 @@ def _check_rows(prediction: Prediction, batch: Batch) -> None:
 
 
 def _probability(p: Prediction) -> np.ndarray | None:
-    return _numpy(p.probabilities[p.roads[0]]) if p.probabilities else None
+    return _numpy(p.probabilities[p.methods[0]]) if p.probabilities else None
 
 
 def _target(p: Prediction, batch: Batch) -> np.ndarray | None:

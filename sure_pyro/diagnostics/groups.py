@@ -71,7 +71,7 @@ class Arrays:
     modalities, outputs : sequence of str
     mask_pattern : ndarray of str, shape (B,)
     task : {"regression", "classification", "multilabel"}
-    road : str
+    method : str
     probability : ndarray, shape (B, C), optional
         For classes and labels.
     target : ndarray, optional
@@ -89,7 +89,7 @@ class Arrays:
     outputs: Sequence[str]
     mask_pattern: Shaped[np.ndarray, " B"]
     task: str
-    road: str = "taylor"
+    method: str = "taylor"
     probability: Float[np.ndarray, "B C"] | None = None
     target: Num[np.ndarray, " B *C"] | None = None
     latents: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
@@ -230,8 +230,8 @@ def _centre(a: Arrays) -> Array:
     """Mean of the outputs for `draws.seen`: logits that give the stated probabilities.
 
     A Gaussian logit of mean m and variance s2 says the probability of m / sqrt(1 + pi s2 / 8).
-    Where the road has its own way to probabilities (averages over draws, a temperature) m is not
-    what it says, so it is worked out backwards; on the Taylor road that gives m again.
+    Where the method has its own way to probabilities (averages over draws, a temperature) m is not
+    what it says, so it is worked out backwards; under Taylor that gives m again.
     """
     if a.probability is None:
         return a.mean
@@ -254,7 +254,7 @@ def _constant(a: Arrays) -> xr.Dataset:
     }
     if a.probability is not None:
         data["probability"] = (outputs, a.probability)
-    return xr.Dataset(data, attrs={"road": a.road, "task": a.task})
+    return xr.Dataset(data, attrs={"method": a.method, "task": a.task})
 
 
 def _chains(x: Array, *dims: str) -> Labelled:

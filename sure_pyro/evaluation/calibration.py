@@ -75,7 +75,7 @@ def calibration_table(
         If the batch has no targets or is another one, its task or names of classes do not fit (they
         may be in another order, or fewer), or the prediction did not take the method.
     """
-    method = method or prediction.roads[0]
+    method = method or prediction.methods[0]
     check_took(prediction, method)
     pattern = pattern_in(prediction)
     if groups is None:

@@ -34,7 +34,7 @@ class Predicted:
     @classmethod
     def of(cls, prediction: Prediction, method: str | None = None) -> Predicted:
         """What a method of propagation predicts; by default the one that `prediction` reports."""
-        method = method or prediction.roads[0]
+        method = method or prediction.methods[0]
         m, given = prediction.moments[method], prediction.probabilities.get(method)
         p = None if given is None else as_float64(given)
         return cls(as_float64(m.mean), as_float64(m.variance), p)

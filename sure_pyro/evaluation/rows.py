@@ -92,6 +92,7 @@ def check_took(prediction: Prediction, method: str) -> None:
     """Refuse a prediction that did not take the method of the fit."""
     if method not in prediction.moments:
         raise ValueError(
-            f"The fit is of the method {method!r}; this prediction took {list(prediction.roads)}. "
+            f"The fit is of the method {method!r}; this prediction took "
+            f"{list(prediction.methods)}. "
             f"Use `model.predict(batch, propagate={method!r})`."
         )

@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Mean, variance by source and class probabilities of a batch, by one or two roads.
+    """Mean, variance by source and class probabilities of a batch, by one or two methods.
 
     Attributes
     ----------
     moments : dict of Moments
-        By road: ``"none"`` (the point prediction with the head's own variance), ``"taylor"``,
+        By method: ``"none"`` (the point prediction with the head's own variance), ``"taylor"``,
         ``"sampling"``. In the units of the target for regression, on the logit scale for classes
         and labels. Sources are the modalities that were missing, ``"head"``, and ``"weights"``
         where a guide was given.
     probabilities : dict of Tensor, shapes ``(B, K)``
-        By road, for classes and labels; empty for regression.
+        By method, for classes and labels; empty for regression.
     reconstruction : dict of LocScale
         Of every modality, ``(B, L_i, D_i)``, in standard deviations of the latent.
     available : bool Tensor, shape ``(B, M)``
@@ -57,16 +57,16 @@ class Prediction:
         moments: dict[str, Moments],
         reconstruction: dict[str, LocScale],
     ) -> "Prediction":
-        """Assemble what the roads gave; turn total variances into probabilities (equation 8)."""
+        """Assemble what the methods gave; turn total variances into probabilities (equation 8)."""
         C = moments["none"].mean.shape[-1]
         probabilities = {}
-        for road, m in moments.items():
+        for method, m in moments.items():
             p = model.head.probabilities(Output(m.mean[:, :C], m.variance[:, :C]))
-            if p is not None:  # the sampling road brings E[softmax] along, behind its outputs
-                probabilities[road] = m.mean[:, C:] if road == "sampling" else p
+            if p is not None:  # the sampling method brings E[softmax] along, behind its outputs
+                probabilities[method] = m.mean[:, C:] if method == "sampling" else p
         names = model.class_names if model.head.task != "regression" else None
         return cls(
-            {road: _first_outputs(m, C) for road, m in moments.items()},
+            {method: _first_outputs(m, C) for method, m in moments.items()},
             probabilities,
             reconstruction,
             batch.available,
@@ -77,31 +77,31 @@ class Prediction:
         )
 
     @property
-    def roads(self) -> tuple[str, ...]:
-        """The roads that were taken, the first being what `mean` and `variance` report."""
+    def methods(self) -> tuple[str, ...]:
+        """The methods that were used, the first being what `mean` and `variance` report."""
         return tuple(r for r in ("taylor", "sampling", "none") if r in self.moments)
 
     @property
     def mean(self) -> Float[Tensor, "B C"]:
         """Predicted mean: the target's units, or logits."""
-        return self.moments[self.roads[0]].mean
+        return self.moments[self.methods[0]].mean
 
     @property
     def variance(self) -> dict[str, Float[Tensor, "B C"]]:
         """Variance by source; the sources add up to `total` (equation 8)."""
-        return dict(self.moments[self.roads[0]].sources)
+        return dict(self.moments[self.methods[0]].sources)
 
     @property
     def total(self) -> Float[Tensor, "B C"]:
         """Total predictive variance, equation 8."""
-        return self.moments[self.roads[0]].variance
+        return self.moments[self.methods[0]].variance
 
     @property
     def label(self) -> Tensor | None:
         """Most probable class ``(B,)``, labels ``(B, C)`` at 1/2, or None for regression."""
         if not self.probabilities:
             return None
-        p = self.probabilities[self.roads[0]]
+        p = self.probabilities[self.methods[0]]
         return p.argmax(-1) if self.task == "classification" else (p > 0.5).long()
 
     def cross_check(self, **options):
@@ -114,7 +114,7 @@ class Prediction:
         """
         if not {"taylor", "sampling"} <= set(self.moments):
             raise ValueError(
-                f"A cross-check needs both roads; this prediction took {self.roads}. "
+                f"A cross-check needs both methods; this prediction has {self.methods}. "
                 "Use `model.predict(batch, propagate='both')`."
             )
         return cross_check(self.moments["taylor"], self.moments["sampling"], **options)
@@ -131,29 +131,29 @@ class Prediction:
         }
         columns |= {f"variance/{source}": _flat(v) for source, v in self.variance.items()}
         columns["variance/total"] = _flat(self.total)
-        columns |= {f"probability/{road}": _flat(p) for road, p in self.probabilities.items()}
+        columns |= {f"probability/{method}": _flat(p) for method, p in self.probabilities.items()}
         return pd.DataFrame(columns)
 
     def to_dataset(self) -> xr.Dataset:
-        """Labelled arrays with dimensions road, source, sample, output and modality."""
+        """Labelled arrays with dimensions method, source, sample, output and modality."""
         sources = list(dict.fromkeys(s for m in self.moments.values() for s in m.sources))
-        roads = list(self.roads)
-        moments = [self.moments[road] for road in roads]
+        methods = list(self.methods)
+        moments = [self.moments[method] for method in methods]
         variance = [[_numpy(m.sources.get(s, 0 * m.mean)) for s in sources] for m in moments]
         data = {
-            "mean": (("road", "sample", "output"), np.stack([_numpy(m.mean) for m in moments])),
-            "variance": (("road", "source", "sample", "output"), np.asarray(variance)),
+            "mean": (("method", "sample", "output"), np.stack([_numpy(m.mean) for m in moments])),
+            "variance": (("method", "source", "sample", "output"), np.asarray(variance)),
             "total": (
-                ("road", "sample", "output"),
+                ("method", "sample", "output"),
                 np.stack([_numpy(m.variance) for m in moments]),
             ),
             "available": (("sample", "modality"), _numpy(self.available)),
         }
         if self.probabilities:
-            stacked = np.stack([_numpy(self.probabilities[road]) for road in roads])
-            data["probability"] = (("road", "sample", "output"), stacked)
+            stacked = np.stack([_numpy(self.probabilities[method]) for method in methods])
+            data["probability"] = (("method", "sample", "output"), stacked)
         coords = {
-            "road": roads,
+            "method": methods,
             "source": sources,
             "sample": np.arange(len(self.available)),
             "output": list(self.outputs),
@@ -171,14 +171,16 @@ class Prediction:
 
     def __repr__(self) -> str:
         B, C = self.mean.shape
-        head = f"Prediction of {B} rows, {C} outputs ({self.task}), roads {', '.join(self.roads)}"
+        head = (
+            f"Prediction of {B} rows, {C} outputs ({self.task}), methods {', '.join(self.methods)}"
+        )
         return f"{head}\nmean variance by source, for each mask:\n{self.summary().to_string()}"
 
     def _repr_html_(self) -> str:
         B, C = self.mean.shape
         return (
-            f"<p><b>Prediction</b> of {B} rows, {C} outputs ({self.task}); roads: "
-            f"{', '.join(self.roads)}. Mean variance by source, for each mask:</p>"
+            f"<p><b>Prediction</b> of {B} rows, {C} outputs ({self.task}); methods: "
+            f"{', '.join(self.methods)}. Mean variance by source, for each mask:</p>"
             f"{self.summary().to_html(float_format='{:.3g}'.format)}"
         )
 

@@ -25,11 +25,11 @@ from sure_pyro.models import saving
 from sure_pyro.models.heads import HEADS, Head, Output
 from sure_pyro.models.latents import Latents, LatentSpace, Masks
 from sure_pyro.models.masked import MaskedReconstructor
+from sure_pyro.models.methods import moments_by_method
 from sure_pyro.models.pairwise import PairwiseReconstructor
 from sure_pyro.models.prediction import Prediction
 from sure_pyro.models.program import sample_latents, sample_target
 from sure_pyro.models.reconstructor import LocalPyroModule, LocScale, Reconstructor
-from sure_pyro.models.roads import take_roads
 from sure_pyro.models.separate import SeparateScale
 from sure_pyro.models.start import start_from_readout
 from sure_pyro.models.stored import StoredLatents, stand_in_of
@@ -237,7 +237,7 @@ class SURE(LocalPyroModule):
             Of these very arguments, where the caller has it already.
         plug_in : bool
             True: the fusion sees the reconstructed mean (equation 3). False: it sees the latents
-            as drawn, which is the generative program that the sampling road follows (equation 10).
+            as drawn, which is the generative program that sampling follows (equation 10).
 
         Returns
         -------
@@ -312,7 +312,7 @@ class SURE(LocalPyroModule):
             How the reconstruction variance reaches the output: equation 7, equation 10, both, or
             not at all (the point prediction with the head's own variance).
         num_samples : int
-            Of the sampling road.
+            Of the sampling method.
         num_weights : int
             Draws of the weights, where a guide was fitted over them (``sp.fit(..., guide=...)``):
             the source ``"weights"`` of equation 8, by equation 10. With 0 the weights are taken
@@ -337,7 +337,7 @@ class SURE(LocalPyroModule):
         model, rows = self._evaluating(), cast(Batch | MaskedRows, in_memory(batch))
         latents = model.encode(rows)
         reconstruction = model.reconstruct(latents, latents.available)
-        moments = take_roads(model, latents, propagate, num_samples, num_weights, seed)
+        moments = moments_by_method(model, latents, propagate, num_samples, num_weights, seed)
         shown = rows.batch if isinstance(rows, MaskedRows) else rows
         return Prediction.collect(model, shown, moments, reconstruction)
 

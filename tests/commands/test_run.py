@@ -133,7 +133,7 @@ def test_errors_of_the_order_and_of_options_are_one_line(encoded, tmp_path, caps
         (["fit", folder, "--epochs", 1, "--seed", 1], "seed"),
         (["fit", folder, "--objective", "fly"], "fly"),
         (["fit", folder, "--settings", broken], "are no JSON"),
-        (["predict", folder, "--propagate", "both"], "was not calibrated for this road"),
+        (["predict", folder, "--propagate", "both"], "was not calibrated for this method"),
         (["predict", folder, "--hide", "video"], "must be some, not all, of text, audio"),
         (["predict", folder, "--hide", "text,audio"], "must be some, not all"),
         (again, "variant 'concatenation', now 'cross_modal_context'"),

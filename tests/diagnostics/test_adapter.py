@@ -63,7 +63,7 @@ def test_netcdf_round_trip(task, tmp_path):
     for name in ("posterior", "posterior_predictive", "log_likelihood", "observed_data",
                  "constant_data"):  # fmt: skip
         xr.testing.assert_equal(adapter.group(back, name).load(), adapter.group(idata, name))
-    assert adapter.group(back, "constant_data").attrs["road"] == "taylor"
+    assert adapter.group(back, "constant_data").attrs["method"] == "taylor"
 
 
 @every_task

@@ -35,7 +35,7 @@ def test_values_and_names_are_those_of_the_prediction(task):
     np.testing.assert_array_equal(constant.available, result.available)
     np.testing.assert_array_equal(constant.variance.sel(source="text"), result.variance["text"])
     np.testing.assert_array_equal(constant.mask_pattern, result.mask_pattern)
-    assert constant.attrs == {"road": "taylor", "task": task}
+    assert constant.attrs == {"method": "taylor", "task": task}
     if task != "regression":
         np.testing.assert_array_equal(constant.probability, result.probabilities["taylor"])
     assert np.array_equal(idata.observed_data.y, batch.target)
@@ -53,13 +53,13 @@ def test_pareto_k_is_the_share_of_the_draws():
 
 
 def test_a_prediction_of_sure(tmp_path):
-    """Every road of a fitted model, with the latents that it reconstructed."""
+    """Every method of a fitted model, with the latents that it reconstructed."""
     data = sp.load("linnerud")
     model = sp.SURE(sp.MLPBackbone.for_data(data, latent_size=2, seed=0)).initialize(data)
     gappy = sp.missing.hide_exactly(data, k=1, seed=0)
-    for road in ("taylor", "sampling", "none"):
-        idata = to_arviz(model.predict(gappy, road, num_samples=50), gappy, num_draws=40)
-        assert idata.constant_data.attrs["road"] == road
+    for method in ("taylor", "sampling", "none"):
+        idata = to_arviz(model.predict(gappy, method, num_samples=50), gappy, num_draws=40)
+        assert idata.constant_data.attrs["method"] == method
         for i, name in enumerate(data.modalities):
             rows = np.flatnonzero(~gappy.available[:, i].numpy())
             assert list(idata.posterior[f"z_{name}_row"].values) == list(rows)
@@ -123,13 +123,13 @@ def test_too_many_numbers_are_left_out_with_a_warning(monkeypatch):
 def in_dtype(result, batch, dtype):
     """The same prediction by a network in another precision, with latents and a target in it."""
     moments = {
-        road: Moments(m.mean.to(dtype), {s: v.to(dtype) for s, v in m.sources.items()})
-        for road, m in result.moments.items()
+        method: Moments(m.mean.to(dtype), {s: v.to(dtype) for s, v in m.sources.items()})
+        for method, m in result.moments.items()
     }
     latent = LocScale(torch.zeros(40, 1, 3, dtype=dtype), torch.ones(40, 1, 3, dtype=dtype))
     changed = {
         "moments": moments,
-        "probabilities": {road: p.to(dtype) for road, p in result.probabilities.items()},
+        "probabilities": {method: p.to(dtype) for method, p in result.probabilities.items()},
         "reconstruction": {"text": latent},
     }
     x = {name: batch.features[name].double().numpy() for name in batch.modalities}

@@ -16,9 +16,9 @@ def test_a_loaded_model_predicts_the_same_bit_for_bit(tmp_path, backbone, task, 
     expected = model.predict(batch, "both", num_samples=20)
     model.save(tmp_path / "model")
     prediction = sp.SURE.load(tmp_path / "model").predict(batch, "both", num_samples=20)
-    for road, moments in expected.moments.items():
-        assert torch.equal(prediction.moments[road].mean, moments.mean)
-        assert torch.equal(prediction.moments[road].variance, moments.variance)
+    for method, moments in expected.moments.items():
+        assert torch.equal(prediction.moments[method].mean, moments.mean)
+        assert torch.equal(prediction.moments[method].variance, moments.variance)
     assert prediction.outputs == expected.outputs
 
 

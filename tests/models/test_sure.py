@@ -72,13 +72,13 @@ def test_every_combination_predicts_with_its_sources(reconstructor, task, backbo
         assert (prediction.variance[name][present] == 0).all()
         assert (prediction.variance[name][~present] > 0).all()
     torch.testing.assert_close(prediction.total, sum(prediction.variance.values()))
-    for road in ("taylor", "sampling"):
+    for method in ("taylor", "sampling"):
         torch.testing.assert_close(
-            prediction.moments[road].mean[complete], prediction.moments["none"].mean[complete]
+            prediction.moments[method].mean[complete], prediction.moments["none"].mean[complete]
         )
 
 
-def test_roads_agree_when_everything_behind_the_latents_is_linear():
+def test_methods_agree_when_everything_behind_the_latents_is_linear():
     """Sampling within 5 standard errors of a Gaussian sample variance; seed fixed."""
     batch = make_batch(task="regression", dtype=torch.float64)
 
@@ -106,8 +106,8 @@ def test_roads_agree_when_everything_behind_the_latents_is_linear():
     assert ((sampling.variance - taylor.variance).abs() <= 5 * standard_error).all()
 
 
-def test_the_generative_program_follows_the_sampling_road():
-    """Pyro's `Predictive` and our vectorised road give the same predictive variance.
+def test_the_generative_program_follows_the_sampling_method():
+    """Pyro's `Predictive` and our vectorised method give the same predictive variance.
 
     Both estimate a variance from n draws of a mildly non-Gaussian output: within 8 % at n = 4000.
     """
@@ -134,10 +134,10 @@ def test_what_is_stored_under_missing_entries_changes_nothing(model, batch, stor
     garbage = sp.from_arrays(features, batch.target, available=batch.available)
     expected = model.predict(batch, "both", num_samples=20)
     prediction = model.predict(garbage, "both", num_samples=20)
-    for road in ("none", "taylor", "sampling"):
-        assert torch.equal(prediction.moments[road].mean, expected.moments[road].mean)
-        assert torch.equal(prediction.moments[road].variance, expected.moments[road].variance)
-        assert torch.equal(prediction.probabilities[road], expected.probabilities[road])
+    for method in ("none", "taylor", "sampling"):
+        assert torch.equal(prediction.moments[method].mean, expected.moments[method].mean)
+        assert torch.equal(prediction.moments[method].variance, expected.moments[method].variance)
+        assert torch.equal(prediction.probabilities[method], expected.probabilities[method])
 
 
 def test_prediction_is_the_same_for_the_same_seed_and_leaves_the_global_generator_alone(
@@ -218,5 +218,5 @@ def test_errors_say_what_to_do(batch):
         model.predict(narrow)
     with pytest.raises(ValueError, match=r"`propagate` must be one of"):
         model.predict(batch, propagate="laplace")
-    with pytest.raises(ValueError, match="A cross-check needs both roads"):
+    with pytest.raises(ValueError, match="A cross-check needs both methods"):
         model.predict(batch).cross_check()

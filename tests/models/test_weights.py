@@ -3,7 +3,7 @@ import torch
 
 import sure_pyro as sp
 from sure_pyro.guides import LaplaceGuide
-from sure_pyro.models.roads import _other_seeds
+from sure_pyro.models.methods import _other_seeds
 from sure_pyro.models.weights import WEIGHT_POSTERIORS, with_weights
 from tests.models.conftest import make_batch, make_model
 
@@ -31,9 +31,9 @@ def test_weights_are_replaced_for_the_time_being(model):
 def test_variance_of_the_weights_is_its_own_source_also_in_complete_rows(model, batch):
     without = model.predict(batch, "both", num_samples=60)
     prediction = with_spread(model).predict(batch, "both", num_samples=60, num_weights=10)
-    for road in ("taylor", "sampling"):
-        sources = prediction.moments[road].sources
-        assert "weights" not in without.moments[road].sources
+    for method in ("taylor", "sampling"):
+        sources = prediction.moments[method].sources
+        assert "weights" not in without.moments[method].sources
         assert (sources["weights"] > 0).any(-1).all()
     complete = batch.available.all(-1)
     assert complete.any()
@@ -53,8 +53,8 @@ def test_linear_head_gives_the_closed_form(double):
 
 
 @pytest.mark.parametrize("over", [("head",), ("reconstructor", "head")])
-def test_the_roads_meet_on_the_weights(double, over):
-    """Same draws of the weights on both roads: nearly the same variance between them."""
+def test_the_methods_meet_on_the_weights(double, over):
+    """Same draws of the weights on both methods: nearly the same variance between them."""
     batch = make_batch(dtype=torch.float64)
     prediction = with_spread(make_model(batch), 0.02, over).predict(
         batch, "both", num_samples=1500, num_weights=10
@@ -79,9 +79,9 @@ def test_same_seed_same_bits_and_the_global_generator_is_left_alone(model, batch
     assert torch.equal(torch.get_rng_state(), before)
     again = model.predict(batch, "both", **draws, seed=3)
     other = model.predict(batch, "both", **draws, seed=4)
-    for road in ("taylor", "sampling"):
-        assert torch.equal(again.moments[road].variance, first.moments[road].variance)
-        assert not torch.equal(other.moments[road].variance, first.moments[road].variance)
+    for method in ("taylor", "sampling"):
+        assert torch.equal(again.moments[method].variance, first.moments[method].variance)
+        assert not torch.equal(other.moments[method].variance, first.moments[method].variance)
 
 
 def test_latents_and_weights_never_share_their_noise(model):
@@ -109,9 +109,9 @@ def test_a_loaded_posterior_predicts_the_same_bit_for_bit(tmp_path, model, batch
     model.save(tmp_path)
     loaded = sp.SURE.load(tmp_path)
     prediction = loaded.predict(batch, "both", **draws)
-    for road, moments in expected.moments.items():
-        assert torch.equal(prediction.moments[road].mean, moments.mean)
-        assert torch.equal(prediction.moments[road].variance, moments.variance)
+    for method, moments in expected.moments.items():
+        assert torch.equal(prediction.moments[method].mean, moments.mean)
+        assert torch.equal(prediction.moments[method].variance, moments.variance)
     assert "weights: LaplaceGuide(over=('reconstructor', 'head')" in repr(loaded)
 
 

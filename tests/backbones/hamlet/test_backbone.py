@@ -201,7 +201,7 @@ def test_impossible_options(options, message):
         HAMLET.tiny(**options)
 
 
-def test_from_a_batch_with_gaps_to_a_prediction_by_both_roads():
+def test_from_a_batch_with_gaps_to_a_prediction_by_both_methods():
     available = torch.ones(24, 3, dtype=torch.bool)
     available[::4, 0] = available[1::4, 1] = available[2::4, 1:] = False
     train, test = make_batch(B=24, seed=1), make_batch(B=24, seed=2, available=available)

@@ -258,7 +258,7 @@ def test_impossible_options(options, message):
         MMBT.tiny(**options)
 
 
-def test_from_a_batch_with_gaps_to_a_prediction_by_both_roads():
+def test_from_a_batch_with_gaps_to_a_prediction_by_both_methods():
     available = torch.ones(24, 2, dtype=torch.bool)
     available[::4, 0] = available[1::4, 1] = False
     train = make_batch(24, seed=1, fields=True)
