@@ -36,7 +36,10 @@ class History:
 
     def __repr__(self) -> str:
         state = ", interrupted" if self.interrupted else ""
-        kept = ", ".join(f"{phase}: best epoch {epoch}" for phase, epoch in self.best.items())
+        kept = ", ".join(
+            f"{phase}: " + (f"best epoch {epoch}" if epoch >= 0 else "no epoch beat the start")
+            for phase, epoch in self.best.items()
+        )
         return f"History of {len(self.records)} epochs ({kept}{state})"
 
     def _repr_html_(self) -> str:
