@@ -300,19 +300,24 @@ def record(folder: Path) -> None:
     print(f"{len(tensors)} tensors and {len(tables)} tables in {folder}.")
 
 
-Entry = Tensor | list
-
-
-def entries(folder: Path) -> dict[str, Entry]:
-    """All numbers of a record by name: its tensors, and the columns of its tables."""
-    found: dict[str, Entry] = dict(load_file(folder / "tensors.safetensors"))
+def entries(folder: Path) -> dict[str, Tensor]:
+    """All numbers of a record by name: its tensors, and what its tables hold."""
+    found: dict[str, Tensor] = dict(load_file(folder / "tensors.safetensors"))
     for name, stored in json.loads((folder / "tables.json").read_text()).items():
-        table = pd.DataFrame(stored["data"], columns=stored["columns"])
-        for column in table:
-            values, key = table[column], f"{name}[{column}]"
-            numeric = pd.api.types.is_numeric_dtype(values)
-            found[key] = torch.tensor(values.to_numpy(float)) if numeric else values.tolist()
+        found |= in_table(name, pd.DataFrame(stored["data"], columns=stored["columns"]))
     return found
+
+
+def in_table(name: str, table: pd.DataFrame) -> dict[str, Tensor]:
+    """Columns of the rows of one text, so that a line more or less does not hide the others."""
+    table = table.assign(rows_alike=1)
+    text = [c for c in table if not pd.api.types.is_numeric_dtype(table[c])]
+    key = table[text].astype(str).agg(" | ".join, axis=1) if text else pd.Series("", table.index)
+    return {
+        f"{name}[{column}] {said}".rstrip(): torch.tensor(rows[column].to_numpy(float))
+        for said, rows in table.groupby(key, sort=False)
+        for column in table.columns.difference(text, sort=False)
+    }
 
 
 def differences(before: Path, after: Path) -> pd.DataFrame:
@@ -321,7 +326,7 @@ def differences(before: Path, after: Path) -> pd.DataFrame:
     lines = [(name, *difference(old[name], new[name])) for name in old if name in new]
     gone, added = ([n for n in a if n not in b] for a, b in ((old, new), (new, old)))
     for name in gone:
-        other = next((n for n in added if same(old[name], new[n])), None)
+        other = next((n for n in added if near(name, n) and same(old[name], new[n])), None)
         lines.append((name, f"now {other}" if other else "only before", math.nan))
         added = [n for n in added if n != other]
     lines += [(name, "only after", math.nan) for name in added]
@@ -329,23 +334,26 @@ def differences(before: Path, after: Path) -> pd.DataFrame:
     return found[found["what"] != "same"]
 
 
-def difference(a: Entry, b: Entry) -> tuple[str, float]:
+def near(name: str, other: str) -> bool:
+    """Whether two entries may be one under two names: of one column, or tensors both."""
+    return name.partition("] ")[0] == other.partition("] ")[0] if "]" in name else "]" not in other
+
+
+def difference(a: Tensor, b: Tensor) -> tuple[str, float]:
     """In a word, and the largest difference relative to the largest number of the entry."""
     if same(a, b):
         return "same", 0.0
-    if not (isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape == b.shape):
-        return "of another kind, shape or text", math.nan
+    if a.shape != b.shape:
+        return f"of shape {tuple(a.shape)} before, {tuple(b.shape)} after", math.nan
     if not torch.equal(a.isfinite(), b.isfinite()):
         return "not finite in other places", math.nan
     a, b = (x.double().nan_to_num(posinf=0, neginf=0) for x in (a, b))
     return "differs, relative to the largest", float((a - b).abs().max() / a.abs().max())
 
 
-def same(a: Entry, b: Entry) -> bool:
+def same(a: Tensor, b: Tensor) -> bool:
     """Whether two entries are the same bit for bit, NaN included."""
-    if isinstance(a, Tensor) and isinstance(b, Tensor):
-        return a.shape == b.shape and a.dtype == b.dtype and torch.equal(bits(a), bits(b))
-    return type(a) is type(b) and a == b
+    return a.shape == b.shape and a.dtype == b.dtype and torch.equal(bits(a), bits(b))
 
 
 def bits(x: Tensor) -> Tensor:

@@ -41,12 +41,19 @@ def test_the_last_bit_counts(found):
     assert lines.keys() == {"x", "s"}
 
 
-def test_table_columns_are_compared_as_numbers_and_as_text(found):
-    lines = found({}, {}, later=((1.0, "x"), (2.0, "z")))
-    assert [what for what, _ in lines.values()] == [
-        "not finite in other places",
-        "of another kind, shape or text",
-    ]
+def test_a_line_of_a_table_is_known_by_its_text(found):
+    table = ((1.0, "x"), (2.0, "y"), (3.0, "y"))
+    later = ((0.0, "new"), (1.0, "x"), (2.0, "y"), (4.0, "y"))
+    lines = found({}, {}, table, later)
+    assert lines.pop("t[a] y") == ("differs, relative to the largest", 1 / 3)
+    assert {what for what, _ in lines.values()} == {"only after"}
+    assert lines.keys() == {"t[a] new", "t[rows_alike] new"}
+
+
+def test_numbers_that_were_lost_and_lines_that_were_added_show(found):
+    lines = found({}, {}, ((1.0, "x"), (1.0, "y")), ((None, "x"), (1.0, "y"), (1.0, "y")))
+    assert lines["t[a] x"][0] == "not finite in other places"
+    assert lines["t[a] y"][0] == "of shape (1,) before, (2,) after"
 
 
 def test_renamed_entry_is_found_by_its_bits(found):
