@@ -9,7 +9,6 @@ rows come in groups, it is one for a row of a new group, every group counting th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
@@ -27,17 +26,12 @@ from sure_pyro.calibrated.road import (
 )
 from sure_pyro.calibration import ConformalIntervals, ConformalSets, Intervals, Sets
 from sure_pyro.calibration.conformal import Rare
-from sure_pyro.calibration.files import Stored
 from sure_pyro.data import Batch
 from sure_pyro.data.store import LatentStore
 from sure_pyro.evaluation.arrays import as_float64
 from sure_pyro.evaluation.rows import check_took, pattern_in, rows_for, target_in
-from sure_pyro.metrics import check
 from sure_pyro.models import SURE, Prediction
-
-KINDS: dict[str, type[ConformalIntervals] | type[ConformalSets]] = {
-    kind.__name__: kind for kind in (ConformalIntervals, ConformalSets)
-}
+from sure_pyro.stored import Stored
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,23 +131,6 @@ class Conformal(Stored):
         groups are counted).
         """
         return self.fitted.guarantee()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give plain lists, strings and numbers, ready for JSON."""
-        return {
-            "type": "Conformal",
-            "road": self.road,
-            "calibrated": self.calibrated,
-            "belongs_to": list(self.belongs_to),
-            "fitted": self.fitted.to_dict(),
-        }
-
-    @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> Conformal:
-        """Rebuild what `to_dict` gave; the numbers are the same to the last bit."""
-        check.type_of_state(state, "Conformal")
-        fitted = KINDS[state["fitted"]["type"]].from_dict(state["fitted"])
-        return cls(fitted, state["road"], state["calibrated"], tuple(state["belongs_to"]))
 
 
 def conformal(

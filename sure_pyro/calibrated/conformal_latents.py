@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,6 @@ from sure_pyro.calibrated.model import CalibratedPrediction
 from sure_pyro.calibrated.road import check_kind, followed_by
 from sure_pyro.calibration import ConformalIntervals, Intervals
 from sure_pyro.calibration.conformal import Rare
-from sure_pyro.calibration.files import Stored
 from sure_pyro.calibration.mondrian import Quantile
 from sure_pyro.data import Batch
 from sure_pyro.data.store import LatentStore, in_memory
@@ -31,6 +30,7 @@ from sure_pyro.evaluation.rows import pattern_in
 from sure_pyro.metrics import check
 from sure_pyro.metrics.patterns import Pattern
 from sure_pyro.models import SURE, LocScale, Prediction
+from sure_pyro.stored import Stored
 
 ROWS_NEEDED = "its rows need two modalities or more, and masks other than `masks='recorded'`."
 
@@ -146,19 +146,6 @@ class ConformalLatents(Stored):
         """State the coverage by target modality and pattern, as `Conformal.guarantee` does."""
         tables = [f.guarantee().assign(target=name) for name, f in self.fitted.items()]
         return pd.concat(tables, ignore_index=True)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give plain lists, strings and numbers, ready for JSON."""
-        fitted = {name: f.to_dict() for name, f in self.fitted.items()}
-        model = {"calibrated": self.calibrated, "belongs_to": list(self.belongs_to)}
-        return {"type": "ConformalLatents", **model, "fitted": fitted}
-
-    @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> ConformalLatents:
-        """Rebuild what `to_dict` gave; the numbers are the same to the last bit."""
-        check.type_of_state(state, "ConformalLatents")
-        fitted = {name: ConformalIntervals.from_dict(f) for name, f in state["fitted"].items()}
-        return cls(fitted, state["calibrated"], tuple(state["belongs_to"]))
 
 
 def conformal_latents(

@@ -6,7 +6,6 @@ off predictions, and keeps the one static threshold for the same goal beside the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -30,13 +29,13 @@ from sure_pyro.calibrated.road import (
     sizes_moved,
 )
 from sure_pyro.calibration import Decisions, DeferralReport, DeferralThresholds
-from sure_pyro.calibration.files import Stored
 from sure_pyro.calibration.risk_control import rows_needed
 from sure_pyro.data import Batch, MaskedRows, one_mask_each
 from sure_pyro.data.store import LatentStore
 from sure_pyro.evaluation.rows import check_took, pattern_in, rows_for, target_in
 from sure_pyro.metrics import check
 from sure_pyro.models import SURE, Prediction
+from sure_pyro.stored import Stored
 
 Scope = Literal["pattern", "overall"]
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -214,32 +213,6 @@ class DeferralPolicy(Stored):
                 f"The fit has tolerances of {len(self.tolerance)} outputs; this prediction has "
                 f"{len(prediction.outputs)}. Predict with the model of the fit."
             )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give plain lists, strings and numbers, ready for JSON."""
-        return {
-            "type": "DeferralPolicy",
-            "road": self.road,
-            "score": self.score,
-            "belongs_to": list(self.belongs_to),
-            "tolerance": None if self.tolerance is None else list(self.tolerance),
-            "thresholds": self.thresholds.to_dict(),
-            "static": self.static.to_dict(),
-        }
-
-    @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> DeferralPolicy:
-        """Rebuild what `to_dict` gave; the thresholds are the same to the last bit."""
-        if state.get("type") != "DeferralPolicy":
-            raise ValueError(
-                f"Expected a stored policy on predictions; got type {state.get('type')!r}."
-            )
-        tolerance = None if state["tolerance"] is None else tuple(state["tolerance"])
-        own, static = (
-            DeferralThresholds.from_dict(state[name]) for name in ("thresholds", "static")
-        )
-        how = state["score"], tuple(state["belongs_to"])
-        return cls(own, static, state["road"], tolerance, *how)
 
 
 def _warn_of_few_groups(validation: Batch | LatentStore, max_risk: float, delta: float) -> None:

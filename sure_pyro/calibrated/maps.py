@@ -28,6 +28,7 @@ from sure_pyro.evaluation.hidden import Hidden
 from sure_pyro.metrics import mask_pattern
 from sure_pyro.models import LocScale
 from sure_pyro.propagation import Moments
+from sure_pyro.stored import Stored
 
 Seen = Bool[np.ndarray, " B"]
 VarianceKind = Literal["scale", "affine", "isotonic"]
@@ -57,7 +58,7 @@ class Evidence(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class ReconstructionMaps:
+class ReconstructionMaps(Stored):
     """A variance map per target modality and pattern of what is visible.
 
     Parameters
@@ -129,17 +130,6 @@ class ReconstructionMaps:
         frames = [f.to_dataframe().assign(target=name) for name, f in self.maps.items()]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
-    def to_dict(self) -> dict[str, Any]:
-        """Give plain lists, strings and numbers, ready for JSON."""
-        maps = {name: fitted.to_dict() for name, fitted in self.maps.items()}
-        return {"modalities": list(self.modalities), "maps": maps}
-
-    @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> ReconstructionMaps:
-        """Rebuild what `to_dict` gave."""
-        maps = {n: VarianceRecalibration.from_dict(m) for n, m in state["maps"].items()}
-        return cls(tuple(state["modalities"]), maps)
-
 
 class Answer(NamedTuple):
     """What a road says: moments, probabilities (or None), and which patterns the fit knew."""
@@ -150,7 +140,7 @@ class Answer(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class OutputVariance:
+class OutputVariance(Stored):
     """A variance map per output of one road, for regression."""
 
     maps: tuple[VarianceRecalibration, ...]
@@ -204,18 +194,9 @@ class OutputVariance:
         frames = [m.to_dataframe().assign(target=f"y{c}") for c, m in enumerate(self.maps)]
         return pd.concat(frames, ignore_index=True)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Give plain lists, strings and numbers, ready for JSON."""
-        return {"type": "OutputVariance", "maps": [m.to_dict() for m in self.maps]}
-
-    @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> OutputVariance:
-        """Rebuild what `to_dict` gave."""
-        return cls(tuple(VarianceRecalibration.from_dict(m) for m in state["maps"]))
-
 
 @dataclass(frozen=True, eq=False)
-class OutputTemperature:
+class OutputTemperature(Stored):
     """A temperature per pattern of one road, for classes, or for labels taken one by one."""
 
     scaling: TemperatureScaling
@@ -270,24 +251,8 @@ class OutputTemperature:
         """Give one line per pattern."""
         return self.scaling.to_dataframe()
 
-    def to_dict(self) -> dict[str, Any]:
-        """Give plain lists, strings and numbers, ready for JSON."""
-        return {
-            "type": "OutputTemperature",
-            "labels": self.labels,
-            "scaling": self.scaling.to_dict(),
-        }
-
-    @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> OutputTemperature:
-        """Rebuild what `to_dict` gave."""
-        return cls(TemperatureScaling.from_dict(state["scaling"]), state["labels"])
-
 
 OutputMap = OutputVariance | OutputTemperature
-OUTPUT_MAPS: dict[str, type[OutputVariance] | type[OutputTemperature]] = {
-    kind.__name__: kind for kind in (OutputVariance, OutputTemperature)
-}
 
 
 def pattern_of(visible: Mapping[str, Tensor]) -> Shaped[np.ndarray, " B"]:

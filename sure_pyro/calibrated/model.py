@@ -16,12 +16,10 @@ from torch import Tensor
 from sure_pyro.backbones import Backbone
 from sure_pyro.calibrated.held_out import stream
 from sure_pyro.calibrated.maps import (
-    OUTPUT_MAPS,
     Answer,
     OutputMap,
     ReconstructionMaps,
 )
-from sure_pyro.calibration import read_json, write_json
 from sure_pyro.data import Batch, MaskedRows
 from sure_pyro.data.store import LatentStore
 from sure_pyro.evaluation.arrays import as_array
@@ -29,13 +27,14 @@ from sure_pyro.evaluation.hidden import hidden_latents
 from sure_pyro.evaluation.rows import rows_for
 from sure_pyro.metrics import mask_pattern
 from sure_pyro.models import SURE, Latents, LocScale, Prediction
+from sure_pyro.stored import Stored, read_json, write_json
 
 FILE, WEIGHTS = "calibration.json", "weights.safetensors"
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Calibration:
+class Calibration(Stored):
     """What is done to a model's numbers, and what it was fitted on.
 
     Parameters
@@ -69,23 +68,6 @@ class Calibration:
         table = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
         first = [c for c in ("part", "target", "pattern", "rows", "weight") if c in table]
         return table[[*first, *(c for c in table if c not in first)]]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give plain lists, strings and numbers, ready for JSON."""
-        output = {road: m and m.to_dict() for road, m in self.output.items()}
-        before = self.reconstruction and self.reconstruction.to_dict()
-        kept = {"rows": self.rows, "followed": self.followed}
-        return {"reconstruction": before, "output": output, **kept}
-
-    @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> Calibration:
-        """Rebuild what `to_dict` gave; the numbers are the same to the last bit."""
-        before = state["reconstruction"]
-        output = {
-            road: m and OUTPUT_MAPS[m["type"]].from_dict(m) for road, m in state["output"].items()
-        }
-        maps = before and ReconstructionMaps.from_dict(before)
-        return cls(maps, output, state["rows"], state["followed"])
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -11,7 +11,6 @@ from sure_pyro.calibration.deferral import (
     DeferralThresholds,
     risk_coverage_by_pattern,
 )
-from sure_pyro.calibration.files import read_json, write_json
 from sure_pyro.calibration.recalibration import Recalibrated, VarianceRecalibration
 from sure_pyro.calibration.risk_control import controlled_threshold, risk_p_value
 from sure_pyro.calibration.temperature import TemperatureScaling
@@ -32,7 +31,4 @@ __all__ = [
     "risk_coverage_by_pattern",
     "controlled_threshold",
     "risk_p_value",
-    # JSON on disk, for everything with `to_dict` and `from_dict`
-    "write_json",
-    "read_json",
 ]

@@ -16,15 +16,15 @@ pattern that it never saw.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num, Shaped
 
 from sure_pyro.calibration.mondrian import MondrianQuantiles
 from sure_pyro.metrics import check
+from sure_pyro.stored import Stored
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +63,7 @@ class Sets:
 
 
 @dataclass(frozen=True, eq=False)
-class ConformalIntervals:
+class ConformalIntervals(Stored):
     """Conformal intervals for regression; make one with `fit`."""
 
     quantiles: MondrianQuantiles
@@ -160,19 +160,9 @@ class ConformalIntervals:
         """State the coverage of each pattern with its finite-sample slack."""
         return self.quantiles.guarantee()
 
-    def to_dict(self) -> dict[str, Any]:
-        """Give plain lists, strings and numbers, ready for JSON."""
-        return {"type": "ConformalIntervals", "quantiles": self.quantiles.to_dict()}
-
-    @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> ConformalIntervals:
-        """Rebuild what `to_dict` gave."""
-        check.type_of_state(state, "ConformalIntervals")
-        return cls(MondrianQuantiles.from_dict(state["quantiles"]))
-
 
 @dataclass(frozen=True, eq=False)
-class ConformalSets:
+class ConformalSets(Stored):
     """Conformal sets of classes; make one with `fit`."""
 
     quantiles: MondrianQuantiles
@@ -227,16 +217,6 @@ class ConformalSets:
     def guarantee(self) -> pd.DataFrame:
         """State the coverage of each pattern with its finite-sample slack."""
         return self.quantiles.guarantee()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give plain lists, strings and numbers, ready for JSON."""
-        return {"type": "ConformalSets", "quantiles": self.quantiles.to_dict()}
-
-    @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> ConformalSets:
-        """Rebuild what `to_dict` gave."""
-        check.type_of_state(state, "ConformalSets")
-        return cls(MondrianQuantiles.from_dict(state["quantiles"]))
 
 
 def _intervals(mu: np.ndarray, s2: np.ndarray, q: np.ndarray, guaranteed: np.ndarray) -> Intervals:

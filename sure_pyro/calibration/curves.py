@@ -8,13 +8,13 @@ predicted-to-actual variance ratio is 1 there, whatever the shape.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import scipy.optimize
 from sklearn.isotonic import IsotonicRegression
+
+from sure_pyro.stored import Stored
 
 SHAPES = ("scale", "affine", "isotonic")
 # Below these rows a pattern borrows the shape of the overall fit and has its own scale only: a
@@ -24,7 +24,7 @@ FLOOR = 1e-6  # of the mean squared error: no recalibrated variance falls below
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
+class Curve(Stored):
     """Variance map ``scale * max(g(s2), floor)``, with g piecewise linear through the knots.
 
     Outside the knots an isotonic curve stays constant; for the other shapes g is the straight
@@ -46,16 +46,6 @@ class Curve:
     def times(self, factor: float) -> Curve:
         """Multiply the whole curve."""
         return replace(self, scale=self.scale * factor)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give the numbers of the curve as plain lists and floats."""
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self).items()}
-
-    @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> Curve:
-        """Rebuild what `to_dict` gave."""
-        knots = {name: tuple(state[name]) for name in ("x", "y")}
-        return cls(**{**state, **knots})
 
 
 def fit_curve(shape: str, s2: np.ndarray, e2: np.ndarray) -> Curve:

@@ -19,17 +19,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Num, Shaped
 
 from sure_pyro.calibration.allocation import allocate, allocate_risk, cut
-from sure_pyro.calibration.files import Stored
 from sure_pyro.calibration.risk_control import controlled_threshold
 from sure_pyro.metrics import check
 from sure_pyro.metrics.patterns import Pattern, PerPattern, rows_by_pattern
 from sure_pyro.metrics.risk_curves import RiskCoverage, risk_coverage
+from sure_pyro.stored import Stored
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -194,30 +194,6 @@ class DeferralThresholds(Stored):
             PerPattern(float(accept.mean()), names, coverage, rows, len(score), "coverage"),
             PerPattern(overall, names, risk, accepted, int(accept.sum()), "risk"),
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give plain lists, strings and numbers, ready for JSON."""
-        return {
-            "type": "DeferralThresholds",
-            "goal": self.goal,
-            "value": self.value,
-            "delta": self.delta,
-            "static": self.static,
-            "fallback": str(self.fallback),  # JSON has no infinity
-            "patterns": [
-                {"pattern": p, "threshold": str(t), "rows": self.rows[p]}
-                for p, t in self.thresholds.items()
-            ],
-        }
-
-    @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> DeferralThresholds:
-        """Rebuild what `to_dict` gave; the thresholds are the same to the last bit."""
-        check.type_of_state(state, "DeferralThresholds")
-        thresholds = {p["pattern"]: float(p["threshold"]) for p in state["patterns"]}
-        rows = {p["pattern"]: p["rows"] for p in state["patterns"]}
-        rest = {name: state[name] for name in ("goal", "value", "delta", "static")}
-        return cls(thresholds, float(state["fallback"]), rows, **rest)
 
     def _threshold_of(self, pattern: np.ndarray) -> np.ndarray:
         return np.array([self.thresholds.get(p, self.fallback) for p in pattern.tolist()])

@@ -37,13 +37,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from sure_pyro.metrics import check
 from sure_pyro.metrics.patterns import Pattern, rows_by_pattern
+from sure_pyro.stored import register
 
 SMALLEST = 1e-12
 """Of quantiles (in standard deviations, or in probability) and factors: they can rise again."""
@@ -51,6 +52,7 @@ DOUBT_PER_LOG_T = 0.2
 """About what the doubt changes by with log T: at most 0.22 between two classes."""
 
 
+@register
 class Followed(NamedTuple):
     """Where a number has come to, and after how many rows."""
 
@@ -142,13 +144,3 @@ def steepest_doubt(num_classes: int) -> float:
     ahead = np.linspace(0, 20, 2001)  # by how much in logits
     p = 1 / (1 + (num_classes - 1) * np.exp(-ahead))
     return float((p * (1 - p) * ahead).max())
-
-
-def followed_state(followed: Mapping[Pattern, Followed]) -> list[dict[str, Any]]:
-    """Give plain lists, strings and numbers, ready for JSON (whose keys are strings only)."""
-    return [{"pattern": name, **f._asdict()} for name, f in followed.items()]
-
-
-def followed_of(state: list[dict[str, Any]]) -> dict[Pattern, Followed]:
-    """Rebuild what `followed_state` gave."""
-    return {f["pattern"]: Followed(f["value"], f["rows"]) for f in state}

@@ -39,11 +39,13 @@ from sure_pyro.calibration.following import (
 )
 from sure_pyro.metrics import check
 from sure_pyro.metrics.patterns import Pattern, rows_by_pattern
+from sure_pyro.stored import Stored, register
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
+@register
 class Quantile(NamedTuple):
     """Quantile of one pattern, in units of the scores, and how much it rests on.
 
@@ -67,7 +69,7 @@ NEVER_MET = Quantile(math.nan, 0, 0, 0)
 
 
 @dataclass(frozen=True, eq=False)
-class MondrianQuantiles:
+class MondrianQuantiles(Stored):
     """A score quantile per pattern, what it rests on, and the rule for rare patterns.
 
     Parameters
@@ -184,31 +186,6 @@ class MondrianQuantiles:
         import pandas as pd
 
         return pd.DataFrame([self._line(name) for name in self.patterns])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give plain lists, strings and numbers, ready for JSON."""
-        return {
-            "level": self.level,
-            "rare": self.rare,
-            "minimum_rows": self.minimum_rows,
-            "pooled": str(self.pooled),  # JSON has no infinity
-            "patterns": [
-                {"pattern": name, **q._asdict(), "value": str(q.value)}
-                for name, q in self.patterns.items()
-            ],
-        }
-
-    @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> MondrianQuantiles:
-        """Rebuild what `to_dict` gave; the numbers are the same to the last bit."""
-        own = {
-            p["pattern"]: Quantile(
-                float(p["value"]), p["scores"], p["rows"], p["groups"], p["followed"]
-            )
-            for p in state["patterns"]
-        }
-        pooled = float(state["pooled"])
-        return cls(state["level"], state["rare"], state["minimum_rows"], pooled, own)
 
     def _line(self, name: Pattern) -> dict[str, Any]:
         _, scores, rows, n, followed = self.patterns[name]

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Num, Shaped
@@ -28,12 +28,11 @@ from sure_pyro.calibration.following import (
     Followed,
     check_step,
     follow,
-    followed_of,
-    followed_state,
     move_factor,
 )
 from sure_pyro.metrics import check
 from sure_pyro.metrics.patterns import Pattern, rows_by_pattern
+from sure_pyro.stored import Stored
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +58,7 @@ class Recalibrated:
 
 
 @dataclass(frozen=True)
-class OwnFit:
+class OwnFit(Stored):
     """A pattern's own curve, the rows it rests on and the weight it has against the overall.
 
     `mean` is the mean of the rows' recalibrated variances, by both curves as they weigh.
@@ -72,7 +71,7 @@ class OwnFit:
 
 
 @dataclass(frozen=True, eq=False)
-class VarianceRecalibration:
+class VarianceRecalibration(Stored):
     """A variance map per mask pattern; make one with `fit`.
 
     Parameters
@@ -260,44 +259,6 @@ class VarianceRecalibration:
             "followed": sum(f.rows for f in self.followed.values()),
         }
         return pd.DataFrame([everyone, *lines])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give plain lists, strings and numbers, ready for JSON."""
-        return {
-            "type": "VarianceRecalibration",
-            "kind": self.kind,
-            "pseudo_count": str(self.pseudo_count),  # JSON has no infinity
-            "mean": self.mean,
-            "overall": self.overall.to_dict(),
-            "patterns": [
-                {
-                    "pattern": name,
-                    "rows": own.rows,
-                    "weight": own.weight,
-                    "mean": own.mean,
-                    "curve": own.curve.to_dict(),
-                }
-                for name, own in self.patterns.items()
-            ],
-            "followed": followed_state(self.followed),
-        }
-
-    @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> VarianceRecalibration:
-        """Rebuild what `to_dict` gave; the numbers are the same to the last bit."""
-        check.type_of_state(state, "VarianceRecalibration")
-        own = {
-            p["pattern"]: OwnFit(Curve.from_dict(p["curve"]), p["rows"], p["weight"], p["mean"])
-            for p in state["patterns"]
-        }
-        return cls(
-            state["kind"],
-            Curve.from_dict(state["overall"]),
-            own,
-            float(state["pseudo_count"]),
-            state["mean"],
-            followed_of(state["followed"]),
-        )
 
 
 def _checked(

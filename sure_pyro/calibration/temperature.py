@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.optimize
@@ -25,14 +25,13 @@ from sure_pyro.calibration.following import (
     Followed,
     check_step,
     follow,
-    followed_of,
-    followed_state,
     largest_sum,
     move_temperature,
 )
 from sure_pyro.calibration.recalibration import Recalibrated
 from sure_pyro.metrics import check
 from sure_pyro.metrics.patterns import Pattern, rows_by_pattern
+from sure_pyro.stored import Stored
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +40,7 @@ RANGE = (0.05, 20.0)  # where a pattern without a single mistake, or without ski
 
 
 @dataclass(frozen=True, eq=False)
-class TemperatureScaling:
+class TemperatureScaling(Stored):
     """A temperature per mask pattern; make one with `fit`.
 
     Parameters
@@ -208,29 +207,6 @@ class TemperatureScaling:
             used = self.temperature(name)
             lines.append({"pattern": name, **fit, "used": used, "followed": followed})
         return pd.DataFrame(lines)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give plain lists, strings and numbers, ready for JSON."""
-        return {
-            "type": "TemperatureScaling",
-            "overall": self.overall,
-            "pseudo_count": str(self.pseudo_count),  # JSON has no infinity
-            "patterns": [
-                {"pattern": p, "temperature": T, "rows": n, "weight": w}
-                for p, (T, n, w) in self.patterns.items()
-            ],
-            "followed": followed_state(self.followed),
-        }
-
-    @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> TemperatureScaling:
-        """Rebuild what `to_dict` gave; the numbers are the same to the last bit."""
-        check.type_of_state(state, "TemperatureScaling")
-        patterns = {
-            p["pattern"]: (p["temperature"], p["rows"], p["weight"]) for p in state["patterns"]
-        }
-        n0, followed = float(state["pseudo_count"]), followed_of(state["followed"])
-        return cls(state["overall"], patterns, n0, followed)
 
 
 def _logits(probability: np.ndarray) -> np.ndarray:

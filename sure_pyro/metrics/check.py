@@ -156,9 +156,3 @@ def known_kind(name: str, value: Any, rows: int, known: Mapping[Any, Any]) -> np
             f"{next(iter(known))!r}; every row would count as never seen."
         )
     return array
-
-
-def type_of_state(state: Mapping[str, Any], wanted: str) -> None:
-    """Check that a stored dictionary belongs to the class that reads it."""
-    if state.get("type") != wanted:
-        raise ValueError(f"Expected a stored {wanted!r}; got type {state.get('type')!r}.")

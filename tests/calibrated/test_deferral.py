@@ -143,7 +143,7 @@ def test_bad_input_is_refused(scene, worlds):
         policy.decide(prediction, ~batch.available)
     with pytest.raises(ValueError, match="of the method 'taylor'; this prediction took"):
         policy.decide(calibrated.predict(batch[:3], "none"))
-    with pytest.raises(ValueError, match="Expected a stored policy on predictions; got type 'x'"):
+    with pytest.raises(ValueError, match="Expected a stored 'DeferralPolicy'; got type 'x'"):
         sp.DeferralPolicy.from_dict({"type": "x"})
     model, validation, _ = worlds["regression"]
     with pytest.raises(ValueError, match="Regression needs a `tolerance`: the error, in units"):
