@@ -51,7 +51,7 @@ def test_a_file_of_another_format_is_refused(worlds, tmp_path):
     sp.recalibrate(model, validation[:100]).save(tmp_path)
     state = json.loads((tmp_path / "calibration.json").read_text())
     (tmp_path / "calibration.json").write_text(json.dumps({**state, "format": 9}))
-    with pytest.raises(ValueError, match="has format 9; this version reads 2"):
+    with pytest.raises(ValueError, match="has format 9; this version reads 3"):
         sp.CalibratedSURE.load(tmp_path)
 
 
