@@ -19,6 +19,7 @@ from sure_pyro.backbones import Backbone, MLPBackbone, TransformerBackbone, pret
 from sure_pyro.backbones.small import SmallBackbone
 from sure_pyro.compare.data import Rows
 from sure_pyro.compare.recipe import Built, Filling, Fitted, Recipe, Spec
+from sure_pyro.data import Batch
 from sure_pyro.data.classes import aligned
 from sure_pyro.data.masked_rows import MaskedRows, draw_masks
 from sure_pyro.evaluation import Evaluation, Mask, evaluate, evaluate_filling, named_masks
@@ -73,8 +74,10 @@ def make_backbone(
     """
     if callable(how):
         return how(rows.train, rows.validation, seed).freeze()
-    backbone = BACKBONES[how].for_data(rows.train, seed=seed)
-    pretrain(backbone, rows.train, rows.validation, seed=seed, progress_bar=False, **options)
+    train = rows.train
+    assert isinstance(train, Batch)  # a plan refuses a store, which holds no features
+    backbone = BACKBONES[how].for_data(train, seed=seed)
+    pretrain(backbone, train, rows.validation, seed=seed, progress_bar=False, **options)
     return backbone
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from sure_pyro.backbones import Backbone
 from sure_pyro.backbones.named import named_config
-from sure_pyro.data import Batch
+from sure_pyro.compare.data import Part
 from sure_pyro.files import folder_replacing, write_text
 from sure_pyro.identity import Settings, digest
 from sure_pyro.models import SURE
@@ -67,7 +67,7 @@ class Store:
         folder = self.root / "backbones" / digest(settings)
         return SURE.load(folder).backbone if folder.exists() else None
 
-    def write_backbone(self, settings: Settings, backbone: Backbone, train: Batch) -> None:
+    def write_backbone(self, settings: Settings, backbone: Backbone, train: Part) -> None:
         """Keep a small backbone, in a model that is not fitted; others are made anew."""
         if named_config(backbone) is not None:
             with folder_replacing(self.root / "backbones" / digest(settings)) as temporary:
