@@ -2,6 +2,7 @@
 
 from sure_pyro.backbones.check import check_backbone
 from sure_pyro.backbones.cut import Tap
+from sure_pyro.backbones.hugging_face import TransformersBackbone
 from sure_pyro.backbones.pretrain import pretrain
 from sure_pyro.backbones.seam import Backbone, Latent, Tokens
 from sure_pyro.backbones.small import MLPBackbone, TransformerBackbone
@@ -13,6 +14,7 @@ __all__ = [
     "Latent",
     "check_backbone",
     "WrappedBackbone",
+    "TransformersBackbone",
     "Tap",
     "MLPBackbone",
     "TransformerBackbone",

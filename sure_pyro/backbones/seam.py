@@ -7,7 +7,7 @@ missing modalities; `sure_pyro.backbones.WrappedBackbone` writes it for an exist
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -32,6 +32,10 @@ class Tokens(NamedTuple):
 
 
 Latent = Tensor | Tokens
+Maker = Callable[..., "Backbone"]
+Made = TypeVar("Made", bound="type[Backbone]")
+MAKERS: dict[str, Maker] = {}
+"""Ways to make a backbone of an existing network, entered by the modules that have them."""
 
 
 class Backbone(nn.Module, ABC):
@@ -130,9 +134,7 @@ class Backbone(nn.Module, ABC):
     @staticmethod
     def wrap(net: nn.Module, latents: Mapping[str, Any], **options) -> "Backbone":
         """Make a backbone of any ``nn.Module``: see `WrappedBackbone`."""
-        from sure_pyro.backbones.wrap import WrappedBackbone
-
-        return WrappedBackbone(net, latents, **options)
+        return MAKERS["wrap"](net, latents, **options)
 
     @staticmethod
     def from_transformers(
@@ -142,9 +144,7 @@ class Backbone(nn.Module, ABC):
 
         See `sure_pyro.backbones.hugging_face.TransformersBackbone`.
         """
-        from sure_pyro.backbones.hugging_face import TransformersBackbone
-
-        return TransformersBackbone(model, latents, **options)
+        return MAKERS["from_transformers"](model, latents, **options)
 
     def _apply(self, fn: Callable, recurse: bool = True) -> "Backbone":
         """Move the rows that stand in along; their dtypes follow as those of buffers do."""
@@ -152,6 +152,16 @@ class Backbone(nn.Module, ABC):
         if self.stand_in is not None:
             self.stand_in = self.stand_in._map(fn)
         return self
+
+
+def maker(name: str) -> Callable[[Made], Made]:
+    """Enter a class as what the method of this name of `Backbone` makes."""
+
+    def enter(cls: Made) -> Made:
+        MAKERS[name] = cls
+        return cls
+
+    return enter
 
 
 def values_of(latent: Latent) -> Tensor:

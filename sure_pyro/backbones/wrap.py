@@ -15,7 +15,7 @@ from sure_pyro.backbones.cut.plan import Plan
 from sure_pyro.backbones.cut.quantised import dequantised
 from sure_pyro.backbones.cut.share import shared_copy
 from sure_pyro.backbones.cut.taps import Tap, as_taps, checked_path
-from sure_pyro.backbones.seam import Backbone, Latent, Tokens
+from sure_pyro.backbones.seam import Backbone, Latent, Tokens, maker
 from sure_pyro.backbones.stand_in import repeated
 from sure_pyro.data import Batch
 
@@ -28,6 +28,7 @@ class Ready(NamedTuple):
     readout: nn.Linear | None
 
 
+@maker("wrap")
 class WrappedBackbone(Backbone):
     """An existing network, cut at named submodules.
 

@@ -17,10 +17,12 @@ from sure_pyro.backbones.hugging_face.draws import repeatable
 from sure_pyro.backbones.hugging_face.inputs import Inputs, main_inputs
 from sure_pyro.backbones.hugging_face.loading import as_json, from_json, load_model
 from sure_pyro.backbones.hugging_face.outputs import LOGITS, as_output, check_rowwise, usual_fields
+from sure_pyro.backbones.seam import maker
 from sure_pyro.backbones.wrap import Ready, WrappedBackbone
 from sure_pyro.data import Batch
 
 
+@maker("from_transformers")
 class TransformersBackbone(WrappedBackbone):
     """A model of ``transformers``, cut at named submodules or where it can be cut latest.
 
