@@ -18,7 +18,7 @@ ALONE = {"propagation", "objectives", "metrics"}  # rooms that need nothing of o
 
 
 def imported(path: Path) -> Iterator[str]:
-    """Modules of ours that a file imports, wherever in it; for type checkers alone does not count."""
+    """Modules of ours that a file imports, wherever in it, but for type checkers alone."""
     waiting: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
     while waiting:
         node = waiting.pop()
