@@ -131,7 +131,7 @@ def train_arm(
     Parameters
     ----------
     train, validation, backbone, seed
-        See `sure_pyro.compare.recipe.Built`. The fusion of the backbone is changed where the arm
+        See `sure_pyro.comparison.recipe.Built`. The fusion of the backbone is changed where the arm
         says so.
     arm : str
         Of `ARMS`.

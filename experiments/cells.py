@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sure_pyro.compare.jobs import Failed, Job, run_jobs
+from sure_pyro.comparison.jobs import Failed, Job, run_jobs
 from sure_pyro.files import write_text
 from sure_pyro.identity import digest, identity
 

@@ -24,8 +24,8 @@ import sure_pyro as sp
 from experiments.arms import train_arm
 from experiments.common import Options, keep, load, options, show
 from sure_pyro.backbones import Backbone
-from sure_pyro.compare import Comparison, compare
-from sure_pyro.compare.recipe import Built, Filling
+from sure_pyro.comparison import Comparison, compare
+from sure_pyro.comparison.recipe import Built, Filling
 from sure_pyro.evaluation import Observed, Predicted
 from sure_pyro.plots.style import points
 

@@ -22,7 +22,7 @@ from experiments.cells import run_cells
 from experiments.common import Options, keep, options, show
 from experiments.error_shapes import SHAPES, Known, best_correlation, data_of_shape
 from sure_pyro.backbones import Backbone
-from sure_pyro.compare.paired import paired_difference
+from sure_pyro.comparison.paired import paired_difference
 from sure_pyro.metrics import correlation
 from sure_pyro.objectives import CorrelationELBO
 from sure_pyro.objectives.presets import DEFAULT_WEIGHT

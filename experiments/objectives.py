@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from experiments.common import Options, keep, options, show
-from sure_pyro.compare import Comparison, compare
+from sure_pyro.comparison import Comparison, compare
 from sure_pyro.plots.style import line
 
 OBJECTIVES = (

@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 import sure_pyro as sp
 from experiments.arms import ARMS, steps_of, train_arm
 from experiments.common import Options, keep, load, options, show
-from sure_pyro.compare import Comparison, compare
-from sure_pyro.compare.recipe import Built, Filling
+from sure_pyro.comparison import Comparison, compare
+from sure_pyro.comparison.recipe import Built, Filling
 from sure_pyro.plots.style import points
 
 EPOCHS = 40

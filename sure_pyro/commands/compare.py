@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from sure_pyro.commands.arguments import names, positive
-from sure_pyro.compare import compare, save_comparison
+from sure_pyro.comparison import compare, save_comparison
 
 MODELS = "sure,elbo,elbo+pcc"
 

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from sure_pyro import __main__ as command
-from sure_pyro.compare import cell
+from sure_pyro.comparison import cell
 from sure_pyro.data import save_npz, synthetic
 
 

@@ -1,7 +1,7 @@
 import pytest
 
-from sure_pyro.compare import Built, Filling, Fitted, Recipe, recipe
-from sure_pyro.compare.recipe import resolve
+from sure_pyro.comparison import Built, Filling, Fitted, Recipe, recipe
+from sure_pyro.comparison.recipe import resolve
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from typing import Any
 
 from sure_pyro.backbones import Backbone
 from sure_pyro.backbones.named import named_config
-from sure_pyro.compare.data import Part
+from sure_pyro.comparison.data import Part
 from sure_pyro.files import folder_replacing, write_text
 from sure_pyro.identity import Settings, digest
 from sure_pyro.models import SURE

@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from sure_pyro.compare.jobs import Failed, Job, run_jobs
+from sure_pyro.comparison.jobs import Failed, Job, run_jobs
 
 
 def test_jobs_get_the_results_they_need_and_errors_stay_where_they_are():

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from sure_pyro.compare import compare
-from sure_pyro.compare.data import resolve_data, rows
+from sure_pyro.comparison import compare
+from sure_pyro.comparison.data import resolve_data, rows
 
 NAMES = ("cat", "dog", "owl", "yak")
 

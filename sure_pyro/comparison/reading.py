@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from sure_pyro.compare.results import Results
+from sure_pyro.comparison.results import Results
 from sure_pyro.evaluation.observed import SCORES
 from sure_pyro.metrics import METRICS
 

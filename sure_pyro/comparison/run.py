@@ -11,14 +11,14 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from sure_pyro.backbones import Backbone
-from sure_pyro.compare.cell import BACKBONES, Protocol
-from sure_pyro.compare.comparison import Comparison
-from sure_pyro.compare.data import resolve_data
-from sure_pyro.compare.jobs import Failed, Job, run_jobs
-from sure_pyro.compare.plan import Plan, with_defaults
-from sure_pyro.compare.recipe import resolve
-from sure_pyro.compare.results import Failure
-from sure_pyro.compare.store import Store
+from sure_pyro.comparison.cell import BACKBONES, Protocol
+from sure_pyro.comparison.comparison import Comparison
+from sure_pyro.comparison.data import resolve_data
+from sure_pyro.comparison.jobs import Failed, Job, run_jobs
+from sure_pyro.comparison.plan import Plan, with_defaults
+from sure_pyro.comparison.recipe import resolve
+from sure_pyro.comparison.results import Failure
+from sure_pyro.comparison.store import Store
 from sure_pyro.evaluation.masks import Mask
 
 
@@ -50,7 +50,7 @@ def compare(
     ----------
     models : str, sequence or mapping
         Names (``"sure"``, ``"elbo+pcc"``, ``"laplace"``, ``"elbo/swag"``, ``"zero"``: see
-        `sure_pyro.compare.recipe`), or a mapping of names of your choice to names, `Recipe`,
+        `sure_pyro.comparison.recipe`), or a mapping of names of your choice to names, `Recipe`,
         `Filling`, functions as in `Built`, or fitted models (one, or a mapping of seed to model).
     data : Batch, LatentStore, tuple of them, str, Path, Callable or mapping
         ``(train, validation, test)``; a `Batch`, a `LatentStore` (training rows stay on disk, up to

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from sure_pyro.compare.paired import LEVEL, paired_difference, ranks
+from sure_pyro.comparison.paired import LEVEL, paired_difference, ranks
 from sure_pyro.evaluation.slices import OVERALL
 from sure_pyro.metrics import METRICS, metric
 from sure_pyro.metrics.registry import COSTS
@@ -153,7 +153,7 @@ class Results:
         self, name: str, data: str | None = None, kind: str = OVERALL, part: str = OVERALL,
         level: float = LEVEL,
     ) -> pd.DataFrame:  # fmt: skip
-        """Rank the models by a metric: see `sure_pyro.compare.paired.ranks`.
+        """Rank the models by a metric: see `sure_pyro.comparison.paired.ranks`.
 
         Raises
         ------

@@ -17,8 +17,8 @@ from typing import Any
 
 from sure_pyro.backbones import Backbone, MLPBackbone, TransformerBackbone, pretrain
 from sure_pyro.backbones.small import SmallBackbone
-from sure_pyro.compare.data import Rows
-from sure_pyro.compare.recipe import Built, Filling, Fitted, Recipe, Spec
+from sure_pyro.comparison.data import Rows
+from sure_pyro.comparison.recipe import Built, Filling, Fitted, Recipe, Spec
 from sure_pyro.data import Batch
 from sure_pyro.data.classes import aligned
 from sure_pyro.data.masked_rows import MaskedRows, draw_masks

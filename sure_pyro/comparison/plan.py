@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sure_pyro.backbones import Backbone
-from sure_pyro.compare.cell import Protocol, fit_point, make_backbone, run_cell
-from sure_pyro.compare.data import Cut, Rows, rows
-from sure_pyro.compare.jobs import Job
-from sure_pyro.compare.recipe import Built, Fitted, Recipe, Spec
-from sure_pyro.compare.store import FORMAT, Store
+from sure_pyro.comparison.cell import Protocol, fit_point, make_backbone, run_cell
+from sure_pyro.comparison.data import Cut, Rows, rows
+from sure_pyro.comparison.jobs import Job
+from sure_pyro.comparison.recipe import Built, Fitted, Recipe, Spec
+from sure_pyro.comparison.store import FORMAT, Store
 from sure_pyro.data.store import LatentStore
 from sure_pyro.identity import Settings, digest, identity
 

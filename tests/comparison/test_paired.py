@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from sure_pyro.compare.paired import paired_difference, ranks
+from sure_pyro.comparison.paired import paired_difference, ranks
 from sure_pyro.metrics import METRICS
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sure_pyro.compare.reading import as_text
-from sure_pyro.compare.results import Results
+from sure_pyro.comparison.reading import as_text
+from sure_pyro.comparison.results import Results
 
 
 @dataclass(frozen=True, eq=False, repr=False)

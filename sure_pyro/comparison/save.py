@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from sure_pyro.compare.reading import datasets, notes, sentences, short_table
-from sure_pyro.compare.results import Results
+from sure_pyro.comparison.reading import datasets, notes, sentences, short_table
+from sure_pyro.comparison.results import Results
 from sure_pyro.files import replacing, write_text
 from sure_pyro.pages import png, render
 from sure_pyro.plots import comparison_figure

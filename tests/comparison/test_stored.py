@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import sure_pyro as sp
-from sure_pyro.compare import data
+from sure_pyro.comparison import data
 from sure_pyro.identity import identity
 from sure_pyro.metrics.registry import COSTS
 from tests.models.conftest import make_batch

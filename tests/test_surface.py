@@ -1,0 +1,41 @@
+"""What `import sure_pyro` offers, and what it does not cost."""
+
+import subprocess
+import sys
+from types import ModuleType
+
+import pytest
+
+import sure_pyro as sp
+from sure_pyro import comparison
+
+
+def loaded(statement: str) -> set[str]:
+    """Modules that a statement imports, in a process of its own."""
+    code = f"{statement}\nimport sys\nprint(*sys.modules)"
+    return set(subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout.split())  # fmt: skip
+
+
+def test_every_name_is_there_and_is_no_module_in_disguise():
+    for name in sp.__all__:
+        assert getattr(sp, name) is not None
+    assert set(sp.__all__) <= set(dir(sp))
+    assert not isinstance(sp.compare, ModuleType)
+    assert isinstance(comparison, ModuleType)  # a room of another name
+    assert sp.compare is comparison.compare
+
+
+def test_a_name_that_is_not_offered():
+    with pytest.raises(AttributeError, match="sure_pyro.*compara"):
+        sp.compara  # noqa: B018
+
+
+def test_importing_costs_what_is_used():
+    assert "torch" not in loaded("import sure_pyro")
+    propagation = loaded("from sure_pyro.propagation import taylor")
+    assert "torch" in propagation
+    assert not {"pyro", "pandas", "scipy", "sklearn", "matplotlib", "arviz"} & propagation
+    model = loaded("import sure_pyro as sp; sp.SURE; sp.fit; sp.Batch")
+    assert not {"lightning_fabric", "arviz", "matplotlib", "sklearn"} & model
