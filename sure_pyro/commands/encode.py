@@ -24,7 +24,11 @@ def add_encode(commands) -> None:
     p.add_argument("--system", choices=SYSTEMS, required=True)
     p.add_argument("--dataset", choices=DATASETS, help="by default the one of the system")
     p.add_argument("--data", type=Path, required=True, help="folder of the dataset's files")
-    p.add_argument("--checkpoint", type=Path, help="weights of the system")
+    p.add_argument(
+        "--checkpoint", type=Path,
+        help="weights of the system; for transformers the folder of model, tokenizer and image "
+        "processor, as `save_pretrained` wrote them; see docs/hugging_face.md",
+    )  # fmt: skip
     p.add_argument("--tiny", action="store_true", help="a tiny system of random weights instead")
     _add_of_systems(p)
     _add_of_datasets(p)
@@ -45,11 +49,19 @@ def _add_of_systems(p: argparse.ArgumentParser) -> None:
     )
     p.add_argument("--width", type=positive, default=128, help="of hamlet, as it was trained (128)")
     p.add_argument(
-        "--tokenizer", help="folder or name of mmml's or mmbt's (default: that of the encoder)"
-    )
+        "--architecture", metavar="CLASS",
+        help="of transformers: class of the model (default: the one it was saved as)",
+    )  # fmt: skip
     p.add_argument(
-        "--max-length", type=positive, help="tokens of a text (default: mmml 96, mmbt 128)"
-    )
+        "--tokenizer",
+        help="folder or name of that of mmml, mmbt or transformers (default: that of the encoder; "
+        "of transformers, that in the model's folder)",
+    )  # fmt: skip
+    p.add_argument(
+        "--max-length", type=positive,
+        help="tokens of a text (default: mmml 96, mmbt 128, transformers 128 or as many as the "
+        "model takes)",
+    )  # fmt: skip
 
 
 def _add_of_datasets(p: argparse.ArgumentParser) -> None:
@@ -107,16 +119,29 @@ def _check(options: argparse.Namespace) -> None:
     wanted = SYSTEMS[options.system].dataset
     if options.dataset != wanted:
         raise ValueError(f"`--system {options.system}` reads {wanted}; got {options.dataset}.")
+    _check_checkpoint(options)
+    if options.tiny and options.tokenizer:
+        raise ValueError("A `--tiny` system reads characters; leave out `--tokenizer`.")
+    if options.config and (options.tiny or options.system != "mmml"):
+        raise ValueError("`--config` goes with `--system mmml` and a checkpoint; leave it out.")
+
+
+def _check_checkpoint(options: argparse.Namespace) -> None:
+    if options.system == "transformers":
+        if options.tiny or options.checkpoint is None or not options.checkpoint.is_dir():
+            raise ValueError(
+                "`--system transformers` needs `--checkpoint FOLDER`, a model that "
+                f"`save_pretrained` wrote, and no `--tiny`; got {options.checkpoint}."
+            )
+        return
+    if options.architecture:
+        raise ValueError("`--architecture` goes with `--system transformers`; leave it out.")
     if options.tiny == (options.checkpoint is not None):
         raise ValueError("Give either `--checkpoint FILE` or `--tiny` (random weights).")
     if options.checkpoint is not None and not options.checkpoint.is_file():
         raise ValueError(
             f"There is no file {options.checkpoint}: `--checkpoint` names the weights."
         )
-    if options.tiny and options.tokenizer:
-        raise ValueError("A `--tiny` system reads characters; leave out `--tokenizer`.")
-    if options.config and (options.tiny or options.system != "mmml"):
-        raise ValueError("`--config` goes with `--system mmml` and a checkpoint; leave it out.")
 
 
 def _check_same(folder: RunFolder, options: argparse.Namespace) -> None:

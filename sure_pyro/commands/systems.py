@@ -1,25 +1,22 @@
-"""The three systems by name: which dataset each reads, and how its backbone is built."""
+"""The systems by name: which dataset each reads, and how its backbone is built."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-
 from sure_pyro.backbones import Backbone
+from sure_pyro.commands.tokenizers import tokenizer_of
+from sure_pyro.commands.transformers_model import build_model, read_for_model
 from sure_pyro.data.formats import RawDataset, read_mm_imdb, read_mmact, read_mosi
 
 if TYPE_CHECKING:
     from sure_pyro.backbones.mmml import MMMLConfig
 
 TINY_PICTURES = {"resize": 40, "crop": 33}
-TINY_LENGTH = 12  # tokens of a text
 
 
 @dataclass(frozen=True)
@@ -59,10 +56,10 @@ def build_mmml(options: argparse.Namespace, data: RawDataset) -> tuple[Backbone,
 
     variant = _variant(options)
     if options.tiny:
-        return MMML.tiny(variant), _tokenizer(options, "", 96)
+        return MMML.tiny(variant), tokenizer_of(options, "", 96)
     name = "roberta-large" if variant.endswith("_context") else "roberta-base"
     sizes = _sizes(variant, options.config)
-    return MMML.from_official(options.checkpoint, sizes), _tokenizer(options, name, 96)
+    return MMML.from_official(options.checkpoint, sizes), tokenizer_of(options, name, 96)
 
 
 def _sizes(variant: str, file: Path | None) -> MMMLConfig:
@@ -93,7 +90,7 @@ def build_mmbt(options: argparse.Namespace, data: RawDataset) -> tuple[Backbone,
     from sure_pyro.backbones.mmbt import MMBT
 
     N = options.num_image_embeds
-    tokenizer = _tokenizer(
+    tokenizer = tokenizer_of(
         options, "bert-base-uncased", 128,
         add_special_tokens=False, return_token_type_ids=False,
     )  # fmt: skip
@@ -137,8 +134,9 @@ SYSTEMS = {
     "mmml": System("mosi", read_sentiment, build_mmml),
     "mmbt": System("mm-imdb", read_films, build_mmbt),
     "hamlet": System("mmact", read_actions, build_hamlet),
+    "transformers": System("mm-imdb", read_for_model, build_model),
 }
-DATASETS = tuple(system.dataset for system in SYSTEMS.values())
+DATASETS = tuple(dict.fromkeys(system.dataset for system in SYSTEMS.values()))
 
 
 def _variant(options: argparse.Namespace) -> str:
@@ -149,33 +147,3 @@ def _variant(options: argparse.Namespace) -> str:
             f"`--variant` must be one of {', '.join(VARIANTS)}; got {options.variant}."
         )
     return options.variant
-
-
-def _tokenizer(options: argparse.Namespace, name: str, length: int, **form: Any) -> Any:
-    """The tokenizer of a folder, else of the encoder's name; of a tiny system, characters."""
-    if options.tiny:
-        return characters
-    from transformers import AutoTokenizer
-
-    where = str(options.tokenizer or name)
-    try:
-        found: Any = AutoTokenizer.from_pretrained(where)
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"The tokenizer {where} can not be loaded: give the folder of one that "
-            f"`save_pretrained` wrote, by `--tokenizer FOLDER`. {error}"
-        ) from error
-    return partial(
-        found,
-        padding="max_length", truncation=True, max_length=options.max_length or length,
-        return_tensors="pt", **form,
-    )  # fmt: skip
-
-
-def characters(texts: list[str]) -> dict[str, Tensor]:
-    """Tokens of a tiny system: one per character, of sixty, cut and filled up to one length."""
-    ids = torch.zeros(len(texts), TINY_LENGTH, dtype=torch.int64)
-    for row, text in zip(ids, texts, strict=True):
-        cut = [3 + ord(letter) % 60 for letter in text[:TINY_LENGTH]]
-        row[: len(cut)] = torch.tensor(cut, dtype=torch.int64)
-    return {"input_ids": ids, "attention_mask": (ids > 0).long()}

@@ -4,7 +4,7 @@ The shorter side is brought to `resize` pixels and a square of `crop` is cut fro
 same roundings as torchvision's Resize and CenterCrop.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from sure_pyro.data.formats.modality import Features, Modality, Tokenizer
 IMAGE_LIMIT = 50 * MB  # of a file
 MAX_PIXELS = 2**25  # of what it claims to hold: 32 megapixels, 100 MB when decoded
 MAX_RATIO = 20  # of the longer side to the shorter: resizing a thread of pixels fills the memory
+PROBES = ((400, 200), (200, 400))  # width and height of pictures that tell the shape
 KINDS = ("JPEG", "PNG")  # others have decoders that start programs, or claim anything
 
 
@@ -62,27 +63,47 @@ class Look(NamedTuple):
 
 
 class Pictures(Modality):
-    """Pictures ``(3, crop, crop)``.
+    """Pictures ``(3, H, W)``.
 
     Parameters
     ----------
     folder : Folder
-    look : Look
+    process : callable
+        From a decoded picture, in red, green and blue, to a tensor ``(3, H, W)``.
+
+    Raises
+    ------
+    ValueError
+        If wide and high pictures do not become tensors of one shape.
     """
 
-    def __init__(self, folder: Folder, look: Look):
-        self.folder, self.look = folder, look.check()
+    def __init__(self, folder: Folder, process: Callable[[Image.Image], Tensor]):
+        self.folder, self.process = folder, process
+        shapes = [tuple(process(Image.new("RGB", size)).shape) for size in PROBES]
+        self.shape = shapes[0]
+        if len(set(shapes)) > 1 or len(self.shape) != 3:
+            raise ValueError(
+                "Pictures must become tensors (3, H, W) of one shape; pictures of "
+                f"{' and '.join(f'{w} x {h}' for w, h in PROBES)} pixels became "
+                f"{' and '.join(map(str, shapes))}. For an image processor of transformers, set a "
+                "fixed `size` or `crop_size` (height and width) in its preprocessor_config.json."
+            )
 
-    def load(self, source: str) -> Float[Tensor, "3 s s"]:
+    def load(self, source: str) -> Float[Tensor, "3 h w"]:
         """Decode a file."""
         try:
-            return as_tensor(read_image(self.folder.file(source, IMAGE_LIMIT)), self.look)
+            picture = self.process(read_image(self.folder.file(source, IMAGE_LIMIT)))
+            if picture.shape != self.shape:
+                raise UnreadableError(
+                    f"it became a tensor {tuple(picture.shape)}, others {self.shape}"
+                )
+            return picture
         except UnreadableError as error:
             raise UnreadableError(f"{printable(source)}: {error}") from error
 
     def together(self, values: Sequence[Any], tokenizer: Tokenizer | None = None) -> Features:
-        """Pictures ``(B, 3, crop, crop)``."""
-        nothing = torch.zeros(3, self.look.crop, self.look.crop)
+        """Pictures ``(B, 3, H, W)``."""
+        nothing = torch.zeros(self.shape)
         return Features(torch.stack([nothing if x is None else x for x in values]))
 
 

@@ -4,14 +4,18 @@ Arevalo, Solorio, Montes-y-Gomez, Gonzalez (2017), Gated Multimodal Units; Kiela
 Supervised Multimodal Bitransformers.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from PIL import Image
+from torch import Tensor
 
 from sure_pyro.data.formats.dataset import Entry, RawDataset
 from sure_pyro.data.formats.errors import Findings, Format, Problem, UnreadableError, printable
 from sure_pyro.data.formats.folder import TEXT_LIMIT, Folder
-from sure_pyro.data.formats.images import IMAGE_LIMIT, Look, Pictures
+from sure_pyro.data.formats.images import IMAGE_LIMIT, Look, Pictures, as_tensor
 from sure_pyro.data.formats.lines import is_text, read_json, read_json_lines
 from sure_pyro.data.formats.mm_imdb_raw import raw_films
 from sure_pyro.data.formats.modality import Modality
@@ -24,6 +28,7 @@ MAX_LABELS = 200
 MMBT_MEAN = (0.46777044, 0.44531429, 0.40661017)
 MMBT_STD = (0.12221994, 0.12145835, 0.14380469)
 """What the posters are normalised with by MMBT."""
+MMBT_LOOK = Look(256, 224, MMBT_MEAN, MMBT_STD)
 
 FORM = Format(
     "MM-IMDB",
@@ -56,6 +61,7 @@ def read_mm_imdb(
     std: Sequence[float] = MMBT_STD,
     resize: int = 256,
     crop: int = 224,
+    process: Callable[[Image.Image], Tensor] | None = None,
     test: str = "test.jsonl",
     missing_files: str = "error",
     on_error: str = "error",
@@ -71,6 +77,9 @@ def read_mm_imdb(
         Red, green and blue, between 0 and 1, are normalised with; those of MMBT by default.
     resize, crop : int
         Pixels that the shorter side gets, and that are kept of the middle.
+    process : callable, optional
+        From a decoded picture, in red, green and blue, to a tensor ``(3, H, W)`` of one shape, such
+        as a model's own image processor; in place of `mean`, `std`, `resize` and `crop`.
     test : str
         File of the test part; MMBT also has ``test_hard_gt.jsonl``.
     missing_files : {"error", "absent"}
@@ -88,6 +97,8 @@ def read_mm_imdb(
     ------
     DatasetError
         If files are not there, or rows can not be read: with all of them.
+    ValueError
+        If an option makes no sense, or `process` gives pictures of several shapes.
 
     Notes
     -----
@@ -96,7 +107,13 @@ def read_mm_imdb(
     """
     if missing_files not in ("error", "absent"):
         raise ValueError(f"`missing_files` must be 'error' or 'absent'; got {missing_files!r}.")
-    pictures = Pictures(Folder(folder), Look(resize, crop, tuple(mean), tuple(std)))
+    look = Look(resize, crop, tuple(mean), tuple(std))
+    if process is not None and look != MMBT_LOOK:
+        raise ValueError(
+            "Give either `process` or `mean`, `std`, `resize` and `crop`; got both, and `process` "
+            "alone says what becomes of a picture."
+        )
+    pictures = Pictures(Folder(folder), process or partial(as_tensor, look=look.check()))
     reading = Reading(Folder(folder), Findings(FORM, folder, on_error), missing_files == "absent")
     files = {"train": "train.jsonl", "dev": "dev.jsonl", "test": test}
     films = [film for part, name in files.items() for film in reading.films(name, part)]
