@@ -101,7 +101,8 @@ def _tokenizer(options: argparse.Namespace, net: nn.Module) -> Any:
     if found.pad_token_id is None:
         raise ValueError(
             f"The tokenizer {options.tokenizer or options.checkpoint} has no token of "
-            "padding, so texts of unequal length make no batch: set `tokenizer.pad_token` in Python and save it again."
+            "padding, so texts of unequal length make no batch: set `tokenizer.pad_token` in "
+            "Python and save it again."
         )
     most = min(found.model_max_length, _positions(net))
     if (options.max_length or 0) > most:
