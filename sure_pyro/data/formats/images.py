@@ -86,7 +86,8 @@ class Pictures(Modality):
                 "Pictures must become tensors (3, H, W) of one shape; pictures of "
                 f"{' and '.join(f'{w} x {h}' for w, h in PROBES)} pixels became "
                 f"{' and '.join(map(str, shapes))}. For an image processor of transformers, set a "
-                "fixed `size` or `crop_size` (height and width) in its preprocessor_config.json."
+                "fixed `size` or `crop_size` (height and width) in its preprocessor_config.json or "
+                "save one there that can have them, such as ViTImageProcessor."
             )
 
     def load(self, source: str) -> Float[Tensor, "3 h w"]:
