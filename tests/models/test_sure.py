@@ -106,6 +106,7 @@ def test_methods_agree_when_everything_behind_the_latents_is_linear():
     assert ((sampling.variance - taylor.variance).abs() <= 5 * standard_error).all()
 
 
+@pytest.mark.slow
 def test_the_generative_program_follows_the_sampling_method():
     """Pyro's `Predictive` and our vectorised method give the same predictive variance.
 
