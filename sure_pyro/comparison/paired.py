@@ -34,7 +34,8 @@ def paired_difference(
     Interval
         From -inf to inf with fewer than two seeds; NaN with none.
     """
-    d = (a - b)[np.isfinite(a) & np.isfinite(b)]
+    both = np.isfinite(a) & np.isfinite(b)
+    d = a[both] - b[both]
     if len(d) == 0:
         return Interval(float("nan"), float("nan"), float("nan"), level)
     if len(d) == 1:

@@ -74,6 +74,7 @@ def test_from_files_and_an_official_checkpoint_to_predictions(system, tmp_path, 
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:All rows of `validation` are of one group")  # of so few
 def test_a_tiny_system_from_videos_and_sensors_to_predictions(encoded, capsys):
     table = to_the_end(encoded("hamlet"), "hamlet", capsys)
     assert "variance/rgb" in table

@@ -22,6 +22,11 @@ def test_one_seed_is_no_certainty_and_missing_seeds_are_left_out():
     assert np.isnan(paired_difference(np.array([np.nan]), np.array([1.0])).estimate)
 
 
+def test_a_seed_in_which_both_are_infinite_is_left_out_without_a_warning():
+    a, b = np.array([np.inf, 3.0, 2.0]), np.array([np.inf, 1.0, 1.0])
+    assert paired_difference(a, b).estimate == 1.5
+
+
 def test_equal_models_differ_by_more_than_noise_as_seldom_as_promised():
     rng = np.random.default_rng(1)
     found = [paired_difference(*rng.normal(size=(2, 3))) for _ in range(2000)]
