@@ -58,7 +58,7 @@ def test_labels_come_one_by_one(worlds):
     p = model.predict(new[:100])
     table = sp.calibration_table(p, new[:100], repetitions=0)
     assert list(dict.fromkeys(table["output"])) == list(p.outputs)
-    first = table[(table["output"] == p.outputs[0]) & (table["metric"] == "score")]
+    first = table[(table["output"] == p.outputs[0]) & (table["metric"] == "accuracy")]
     right = (p.label[:, 0] == new.target[:100, 0].long()).double().mean()
     assert first["value"].iloc[0] == pytest.approx(float(right))
 
