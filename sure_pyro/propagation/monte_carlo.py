@@ -182,7 +182,7 @@ def _at_mean(inputs: Inputs, rows: Tensor, head: str, output_covariance: bool) -
         y,
         covariances={} if output_covariance else None,
         mean_error=zero,
-        errors={TOTAL: zero},
+        errors={TOTAL: zero} if noise is None else {head: zero, TOTAL: zero},
         method="sampling",
     )
     return certain.with_source(head, noise)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from sure_pyro.propagation import FullCovariance, LowRankCovariance, sampling, taylor
+from sure_pyro.propagation import FullCovariance, LowRankCovariance, cross_check, sampling, taylor
 
 # Tolerances: 4.5 standard errors, a false alarm in 7e-6 of the comparisons; seeds are fixed.
 SIGMAS = 4.5
@@ -48,6 +48,19 @@ def test_total_variance_of_a_function_with_noise():
     agree(y.sources["input"], variance, y.errors["input"])
     agree(y.sources["head"], mean.square() + variance + 1, y.errors["head"])
     agree(y.variance, 2 * variance + mean.square() + 1, y.errors["total"])
+
+
+def test_where_nothing_is_uncertain_the_methods_agree_exactly():
+    def fn(inputs):
+        return inputs["z"], inputs["z"].square() + 1
+
+    mean = {"z": randn(3, 1)}
+    y, expected = sampling(fn, mean, {}, num_samples=50), taylor(fn, mean, {})
+    assert torch.equal(y.sources["head"], mean["z"].square() + 1)
+    assert y.errors.keys() == {"head", "total"}
+    check = cross_check(expected, y)
+    assert check.agrees
+    assert (check.to_dataframe()["ratio"] == 1).all()
 
 
 def test_standard_errors_are_right():
