@@ -16,7 +16,8 @@ from torch import Tensor, nn
 import sure_pyro as sp
 from sure_pyro.backbones import MLPBackbone
 from sure_pyro.models import Latents, LocScale, Reconstructor
-from sure_pyro.models.latents import Masks, hide
+from sure_pyro.models.hiding import hide
+from sure_pyro.models.latents import Masks
 from sure_pyro.models.program import sample_target
 from sure_pyro.objectives import preset
 from sure_pyro.training.history import History

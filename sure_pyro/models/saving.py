@@ -12,7 +12,7 @@ from sure_pyro.backbones import Backbone
 from sure_pyro.backbones.named import build_named, named_config
 from sure_pyro.backbones.stand_in import from_tensors, to_tensors
 from sure_pyro.files import replacing, write_text
-from sure_pyro.models.latents import LatentSpace
+from sure_pyro.models.space import LatentSpace
 from sure_pyro.models.weights import WEIGHT_POSTERIORS, WeightPosterior
 
 if TYPE_CHECKING:

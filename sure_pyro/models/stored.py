@@ -17,7 +17,7 @@ from sure_pyro.files import replacing
 from sure_pyro.models.latents import Latents
 
 if TYPE_CHECKING:
-    from sure_pyro.models.latents import LatentSpace
+    from sure_pyro.models.space import LatentSpace
 
 
 STAND_IN = "stand_in.safetensors"

@@ -23,7 +23,7 @@ from sure_pyro.data.task import num_outputs, target_of
 from sure_pyro.equations import fusion_input, response
 from sure_pyro.models import saving
 from sure_pyro.models.heads import HEADS, Head, Output
-from sure_pyro.models.latents import Latents, LatentSpace, Masks
+from sure_pyro.models.latents import Latents, Masks
 from sure_pyro.models.masked import MaskedReconstructor
 from sure_pyro.models.methods import moments_by_method
 from sure_pyro.models.pairwise import PairwiseReconstructor
@@ -31,6 +31,7 @@ from sure_pyro.models.prediction import Prediction
 from sure_pyro.models.program import sample_latents, sample_target
 from sure_pyro.models.reconstructor import LocalPyroModule, LocScale, Reconstructor
 from sure_pyro.models.separate import SeparateScale
+from sure_pyro.models.space import LatentSpace
 from sure_pyro.models.start import start_from_readout
 from sure_pyro.models.stored import StoredLatents, stand_in_of
 from sure_pyro.models.weights import WeightPosterior

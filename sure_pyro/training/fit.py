@@ -13,7 +13,7 @@ from sure_pyro.data.classes import aligned, aligned_with
 from sure_pyro.data.store import LatentStore
 from sure_pyro.guides import WeightGuide, weight_guide
 from sure_pyro.models import SURE, Latents
-from sure_pyro.models.latents import check_odds, hide
+from sure_pyro.models.hiding import check_odds, hide
 from sure_pyro.models.stored import StoredLatents
 from sure_pyro.objectives import CorrelationELBO, preset
 from sure_pyro.objectives.presets import DEFAULT_WEIGHT, FAITHFUL, Handler, Unchanged

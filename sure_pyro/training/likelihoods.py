@@ -12,7 +12,8 @@ import torch
 
 from sure_pyro.guides import WeightGuide, WeightProgram
 from sure_pyro.models import SURE, Latents
-from sure_pyro.models.latents import Masks, hide
+from sure_pyro.models.hiding import hide
+from sure_pyro.models.latents import Masks
 from sure_pyro.models.program import sample_latents, sample_target
 from sure_pyro.objectives.presets import Handler
 from sure_pyro.training.steps import head_output

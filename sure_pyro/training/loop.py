@@ -15,7 +15,8 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from sure_pyro.models import Latents
-from sure_pyro.models.latents import Masks, hide
+from sure_pyro.models.hiding import hide
+from sure_pyro.models.latents import Masks
 from sure_pyro.models.stored import StoredLatents
 from sure_pyro.training.checkpoint import (
     Progress,
