@@ -4,7 +4,7 @@ Values are standardised by the training rows: a mean squared error of 1 is what 
 would give.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -18,6 +18,7 @@ from sure_pyro.data import Batch, MaskedRows
 from sure_pyro.data.fields import each_field, event_shape, tokens_of
 from sure_pyro.data.standardize import masked_moments
 from sure_pyro.data.store import LatentStore
+from sure_pyro.equations import projection
 from sure_pyro.models.latents import (
     Latents,
     Masks,
