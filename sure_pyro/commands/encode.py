@@ -11,8 +11,11 @@ from sure_pyro.commands.arguments import names, positive
 from sure_pyro.commands.run_folder import RunFolder, add_run, as_settings
 from sure_pyro.commands.systems import DATASETS, SYSTEMS
 from sure_pyro.data.formats.mmact import MODALITIES, TEST
+from sure_pyro.data.store.shard import checksum
 from sure_pyro.files import write_text
 from sure_pyro.models import encode_store
+
+BESIDE = (".json", ".txt", ".model")  # settings and vocabularies, beside the weights
 
 
 def add_encode(commands) -> None:
@@ -105,7 +108,8 @@ def run_encode(options: argparse.Namespace) -> int:
     try:
         store = encode_store(
             backbone, data, folder.store, tokenizer=tokenizer,
-            settings=_latents_depend_on(as_settings(options)), progress_bar=not options.quiet,
+            settings=_latents_depend_on(as_settings(options)) | {"files": _read_beside(options)},
+            progress_bar=not options.quiet,
         )  # fmt: skip
     except KeyboardInterrupt:
         raise KeyboardInterrupt("Run it again to go on.") from None
@@ -151,6 +155,13 @@ def _check_same(folder: RunFolder, options: argparse.Namespace) -> None:
     if before is not None and differing:
         changes = ", ".join(f"{k} {before.get(k)!r}, now {now[k]!r}" for k in differing)
         raise ValueError(f"{folder.folder} was encoded with {changes}: take another folder.")
+
+
+def _read_beside(options: argparse.Namespace) -> dict[str, str]:
+    """Digests of the files of tokenizers and processors, which the weights say nothing of."""
+    folders = [Path(p) for p in (options.checkpoint, options.tokenizer) if p and Path(p).is_dir()]
+    files = [f for folder in folders for f in sorted(folder.iterdir()) if f.suffix in BESIDE]
+    return {str(file): checksum(file) for file in files}
 
 
 def _latents_depend_on(settings: dict[str, Any]) -> dict[str, Any]:

@@ -105,7 +105,11 @@ def test_weights_of_torchvision_load_and_the_classifier_is_left_out():
 def test_old_files_of_torchvision_count_no_batches():
     source = trunk((1, 1, 1, 1), 2)
     state = {k: x for k, x in torchvision_state(source).items() if "num_batches" not in k}
-    load_torchvision(trunk((1, 1, 1, 1), 2), state)
+    loaded = trunk((1, 1, 1, 1), 2)
+    load_torchvision(loaded, state)
+    for key, x in loaded.state_dict().items():
+        expected = torch.tensor(0) if "num_batches" in key else source.state_dict()[key]
+        torch.testing.assert_close(x, expected, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,17 @@ def test_from_a_folder_of_a_model_to_predictions(make, data, tmp_path, capsys):
         assert table[f"probability/{method}"].between(0, 1).all()
 
 
+def test_latents_of_another_tokenizer_are_not_mixed_in(data, model, tmp_path, capsys):
+    assert encode(tmp_path / "run", data, model) == 0
+    assert encode(tmp_path / "run", data, model) == 0  # nothing changed: it is done already
+    file = model / "tokenizer.json"
+    content = json.loads(file.read_text())
+    content["normalizer"] = None  # capital letters stay
+    write_text(file, json.dumps(content))
+    assert encode(tmp_path / "run", data, model) == 2
+    assert "tokenizer.json" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_the_saved_form_holds_the_cuts(data, model, tmp_path):
     assert encode(tmp_path / "run", data, model) == 0

@@ -67,8 +67,11 @@ def test_safe_globals_are_as_before(tmp_path):
 
 
 def test_a_bare_state_dict_is_one_too(tmp_path):
-    torch.save(make_mmbt().state_dict(), tmp_path / "a.pt")
-    MMBT.from_checkpoint(tmp_path / "a.pt", 1, num_heads=2)
+    state = make_mmbt().state_dict()
+    torch.save(state, tmp_path / "a.pt")
+    loaded = MMBT.from_checkpoint(tmp_path / "a.pt", 1, num_heads=2).state_dict()
+    assert loaded.keys() == state.keys()
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in state.items())
 
 
 class Hostile:
