@@ -222,7 +222,7 @@ def sizes_following(
 
 
 def draw(found: "Cells", picture: Path) -> None:
-    """Claimed over actual variance of a regression's output over time, under its worst mask."""
+    """Predicted over actual variance of a regression's output over time, under its worst mask."""
     names = {"before": "as fitted", "after": "following outcomes"}
     pairs = {name: found.arrays(("output", "y", "variance ratio", k)) for k, name in names.items()}
     s2, e2, pattern, *_ = pairs["as fitted"]

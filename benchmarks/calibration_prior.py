@@ -5,7 +5,7 @@
 Takes the models that `benchmarks.calibration` keeps in FOLDER, and only their validation part: one
 random half of its groups (rows, where there are none) calibrates the reconstructions, the other is
 measured, twenty times. Prints and keeps, over all mask patterns of at least 50 rows, the root mean
-square of the log ratio of claimed to actual variance, and the share of patterns in [0.9, 1.1]: not
+square of the log ratio of predicted to actual variance, and the share of patterns in [0.9, 1.1]: not
 calibrated, with the rows alone believed (an infinite prior), and by the default.
 """
 

@@ -26,7 +26,7 @@ from sure_pyro.training.steps import HeadStep, JointStep, ReconstructionStep, St
 
 BATCH_SIZE = 64
 LR = 2e-3  # of the library's phase 1 and of the pretraining of the fusion
-TINY = 1e-6  # scale of what is claimed to be known
+TINY = 1e-6  # scale of what is taken as known
 
 Stages = tuple[tuple[str, float], ...]
 """Name of a step and its share of the epochs."""
@@ -86,7 +86,7 @@ class DropoutStep(HeadStep):
 
 
 class Zeros(Reconstructor):
-    """Zero, in the backbone's own units, for whatever is missing; it claims to be sure of it."""
+    """Zero, in the backbone's own units, for whatever is missing; with hardly any variance."""
 
     def __init__(self, model: sp.SURE):
         super().__init__(model.space.shapes)

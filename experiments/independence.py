@@ -81,7 +81,7 @@ def reconstructed(o: Options, levels: dict[str, Callable[[int], Parts]]) -> pd.D
     """What was reconstructed at every level: a row for each seed and hidden modality.
 
     R^2 with its bootstrap interval over rows, between and within classes; the verdict on it; and
-    the variance that was claimed. Rows that are tested under several masks are drawn together.
+    the predicted variance. Rows that are tested under several masks are drawn together.
     """
     lines = []
     for data, cut in levels.items():
@@ -96,14 +96,14 @@ def reconstructed(o: Options, levels: dict[str, Callable[[int], Parts]]) -> pd.D
                     test.target.numpy()[masked.row[h.where]], groups=masked.unit[h.where],
                     repetitions=REPETITIONS,
                 )  # fmt: skip
-                claim = {"claimed": float(np.square(h.sigma).mean()), "entries": h.truth.size}
-                lines.append({"data": data, "seed": seed, "target": target, **claim,
+                predicted = {"predicted": float(np.square(h.sigma).mean()), "entries": h.truth.size}
+                lines.append({"data": data, "seed": seed, "target": target, **predicted,
                               **_flat(found)})  # fmt: skip
     return pd.DataFrame(lines)
 
 
 def summary(result: Comparison, found: pd.DataFrame) -> pd.DataFrame:
-    """One line for each level: what was reconstructed, what was claimed, and what it was worth.
+    """One line for each level: what was reconstructed, what was predicted, and what it was worth.
 
     Means over seeds. The gains are those of SURE over each of the others with their 90 % interval,
     positive where SURE is better.
@@ -144,9 +144,9 @@ def _reconstruction(part: pd.DataFrame) -> dict[str, Any]:
 
     counts = part["verdict"].value_counts()
     verdicts = ", ".join(f"{counts[v]} {v}" for v in VERDICTS if v in counts)
-    names = ("r2", "r2 lower", "r2 upper", "between", "within", "claimed")
+    names = ("r2", "r2 lower", "r2 upper", "between", "within", "predicted")
     found = {name: mean(name) for name in names}
-    return {**found, "claimed r2": 1 - found["claimed"], "verdicts": verdicts}
+    return {**found, "predicted r2": 1 - found["predicted"], "verdicts": verdicts}
 
 
 def _flat(found) -> dict[str, Any]:
@@ -175,7 +175,7 @@ def picture(table: pd.DataFrame) -> Figure:
         t = table[table["data"].str.rpartition(" ")[0] == kind]
         level = t["data"].str.rpartition(" ")[2].astype(float).to_numpy()
         _draw(row[0], level, t, {"r2": "R² of the reconstruction", "within": "R² within classes",
-                                 "claimed r2": "R² as claimed (1 - variance)"})  # fmt: skip
+                                 "predicted r2": "R² as predicted (1 - variance)"})  # fmt: skip
         row[0].fill_between(level, t["r2 lower"], t["r2 upper"], color="0.85", linewidth=0)
         _draw(row[1], level, t, {"correlation_within": "within masks, reached",
                                  "correlation_attainable": "within masks, attainable",
@@ -200,7 +200,7 @@ def _draw_gains(ax, level: np.ndarray, t: pd.DataFrame) -> None:
 
 def _label(row, kind: str, level: np.ndarray) -> None:
     dial = "common share of variance →" if kind == "synthetic" else "share of rows scrambled →"
-    titles = ("what is reconstructed and claimed", "uncertainty and error", "gain of SURE")
+    titles = ("what is reconstructed and predicted", "uncertainty and error", "gain of SURE")
     labels = ("R²", "correlation", "NLL saved (nats)")
     for ax, title, label in zip(row, titles, labels, strict=True):
         ax.axhline(0, color="0.5", linewidth=0.8)

@@ -365,7 +365,7 @@ def scores(p: Mapping[str, Tensor], masked) -> dict:
 
 
 def latent_quality(model, masked, before, after, intervals) -> list[dict]:
-    """Claimed over actual variance, and coverage of 90 % intervals, by mask and modality."""
+    """Predicted over actual variance, and coverage of 90 % intervals, by mask and modality."""
     lines = []
     hidden = {
         when: hidden_latents(model, masked, said.reconstruction)

@@ -30,12 +30,12 @@ def test_the_control_claims_the_mean_and_all_of_the_variance():
 
 def test_targets_weigh_by_their_entries_and_verdicts_are_counted():
     part = pd.DataFrame({
-        "entries": [3, 1], "verdict": ["little", "nothing"], "claimed": [0.4, 0.8],
+        "entries": [3, 1], "verdict": ["little", "nothing"], "predicted": [0.4, 0.8],
         **{name: [1.0, 0.0] for name in ("r2", "r2 lower", "r2 upper", "between", "within")},
     })  # fmt: skip
     found = _reconstruction(part)
     assert found["r2"] == pytest.approx(0.75)
-    assert found["claimed r2"] == pytest.approx(0.5)
+    assert found["predicted r2"] == pytest.approx(0.5)
     assert found["verdicts"] == "1 nothing, 1 little"
 
 
