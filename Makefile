@@ -17,7 +17,7 @@ demo: $(VENV)/installed  ## SURE on real digits; leaves report/index.html
 	$(RUN) -m sure_pyro demo
 
 test: $(VENV)/installed  ## all tests but the slow ones
-	$(RUN) -m pytest -n 2 -m "not slow"
+	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-slow: $(VENV)/installed  ## the others: several processes, many repetitions, whole runs
 	$(RUN) -m pytest -n 2 -m slow

@@ -18,11 +18,11 @@ def test_freezing_is_for_good():
 @pytest.mark.parametrize("task", ["classification", "regression", "multilabel"])
 @pytest.mark.parametrize("kind", [sp.MLPBackbone, sp.TransformerBackbone])
 def test_pretraining_learns_the_task_and_freezes(kind, task):
-    train, validation = (make_batch(B=200, seed=s, task=task) for s in (0, 1))
+    train, validation = (make_batch(B=120, seed=s, task=task) for s in (0, 1))
     torch.manual_seed(0)
     backbone = kind.for_data(train, latent_size=8)
     before = task_loss(backbone.eval(), validation.complete()).item()
-    sp.pretrain(backbone, train, validation, epochs=40, batch_size=32, progress_bar=False)
+    sp.pretrain(backbone, train, validation, epochs=25, batch_size=32, progress_bar=False)
     assert task_loss(backbone, validation.complete()).item() < 0.8 * before
     assert not backbone.training
 

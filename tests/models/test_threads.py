@@ -37,8 +37,8 @@ def fitted(seed, guide):
 @pytest.mark.parametrize(
     ("guide", "repetitions"),
     [
-        (None, 5),
-        ("map", 2),
+        (None, 2),
+        ("map", 1),
         pytest.param(None, 100, marks=pytest.mark.slow),
         pytest.param("map", 100, marks=pytest.mark.slow),
     ],
