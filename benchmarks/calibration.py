@@ -38,8 +38,8 @@ import torch
 import sure_pyro as sp
 from sure_pyro import calibration as cal
 from sure_pyro import metrics
-from sure_pyro.calibrated.decision_scores import loss, uncertainty_score
-from sure_pyro.calibration.shrinkage import PRIOR_SCALE
+from sure_pyro.calibration.arrays.shrinkage import PRIOR_SCALE
+from sure_pyro.calibration.decision_scores import loss, uncertainty_score
 from sure_pyro.data import MaskedRows, every_mask
 from sure_pyro.evaluation import hidden_latents
 from sure_pyro.evaluation.arrays import as_float64

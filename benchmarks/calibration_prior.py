@@ -5,8 +5,8 @@
 Takes the models that `benchmarks.calibration` keeps in FOLDER, and only their validation part: one
 random half of its groups (rows, where there are none) calibrates the reconstructions, the other is
 measured, twenty times. Prints and keeps, over all mask patterns of at least 50 rows, the root mean
-square of the log ratio of predicted to actual variance, and the share of patterns in [0.9, 1.1]: not
-calibrated, with the rows alone believed (an infinite prior), and by the default.
+square of the log ratio of predicted to actual variance, and the share of patterns in [0.9, 1.1]:
+not calibrated, with the rows alone believed (an infinite prior), and by the default.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import pandas as pd
 
 import sure_pyro as sp
 from benchmarks.calibration import RESULTS, load, parts
-from sure_pyro.calibration import VarianceRecalibration
+from sure_pyro.calibration.arrays import VarianceRecalibration
 from sure_pyro.data import every_mask
 from sure_pyro.evaluation import hidden_latents
 

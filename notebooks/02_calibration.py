@@ -32,7 +32,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import sure_pyro as sp
-from sure_pyro import calibration, metrics, plots
+from sure_pyro import metrics, plots
+from sure_pyro.calibration import arrays
 from sure_pyro.data import every_mask
 from sure_pyro.diagnostics import predictive_pit
 from sure_pyro.evaluation import calibration_table
@@ -269,7 +270,7 @@ doubt, loss = (
     1 - probability(after).max(1),
     metrics.zero_one_loss(probability(after), label),
 )
-curves = calibration.risk_coverage_by_pattern(doubt, loss, pattern)
+curves = arrays.risk_coverage_by_pattern(doubt, loss, pattern)
 some = ["top_left", "bottom_left", "top_left+bottom_right", "top_left+top_right+bottom_left"]
 _ = plots.plot_risk_coverage(
     {name: curves[name] for name in some}, oracle=False, thresholds=policy.thresholds.thresholds

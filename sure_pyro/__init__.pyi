@@ -2,7 +2,6 @@
 
 from . import (
     backbones,
-    calibrated,
     calibration,
     data,
     diagnostics,
@@ -16,7 +15,7 @@ from . import (
     training,
 )
 from .backbones import Backbone, MLPBackbone, TransformerBackbone, pretrain
-from .calibrated import (
+from .calibration import (
     CalibratedSURE,
     Conformal,
     ConformalLatents,
@@ -59,5 +58,5 @@ __all__ = [
     "ConformalLatents", "DeferralPolicy", "calibration_table", "compare", "Recipe",
     "diagnose",
     "data", "backbones", "models", "guides", "objectives", "training", "propagation", "calibration",
-    "calibrated", "metrics", "evaluation", "diagnostics", "plots",
+    "metrics", "evaluation", "diagnostics", "plots",
 ]  # fmt: skip

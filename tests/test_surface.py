@@ -37,5 +37,7 @@ def test_importing_costs_what_is_used():
     propagation = loaded("from sure_pyro.propagation import taylor")
     assert "torch" in propagation
     assert not {"pyro", "pandas", "scipy", "sklearn", "matplotlib", "arviz"} & propagation
+    arrays = loaded("from sure_pyro.calibration import arrays; arrays.ConformalIntervals")
+    assert not {"torch", "pyro", "matplotlib"} & arrays
     model = loaded("import sure_pyro as sp; sp.SURE; sp.fit; sp.Batch")
     assert not {"lightning_fabric", "arviz", "matplotlib", "sklearn"} & model

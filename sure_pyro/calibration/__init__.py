@@ -1,34 +1,11 @@
-"""Making uncertainty right: recalibration, conformal prediction and deferral, per mask pattern.
+"""Making the uncertainty of a fitted model right, per mask pattern, and deciding with it.
 
-This room takes numpy arrays and gives numpy arrays: it works with any model's numbers. Whether an
-uncertainty is right is measured by `sure_pyro.metrics`.
+Recalibration, conformal prediction, deferral, and online updates of all three where the world
+drifts. `arrays` computes it, on the numbers of anybody's model; the names here do it on a `SURE`.
 """
 
-from sure_pyro.calibration.conformal import ConformalIntervals, ConformalSets, Intervals, Sets
-from sure_pyro.calibration.deferral import (
-    Decisions,
-    DeferralReport,
-    DeferralThresholds,
-    risk_coverage_by_pattern,
-)
-from sure_pyro.calibration.recalibration import Recalibrated, VarianceRecalibration
-from sure_pyro.calibration.risk_control import controlled_threshold, risk_p_value
-from sure_pyro.calibration.temperature import TemperatureScaling
+import lazy_loader
 
-__all__ = [
-    # making it right, per mask pattern
-    "VarianceRecalibration",
-    "TemperatureScaling",
-    "Recalibrated",
-    "ConformalIntervals",
-    "Intervals",
-    "ConformalSets",
-    "Sets",
-    # handing over
-    "DeferralThresholds",
-    "Decisions",
-    "DeferralReport",
-    "risk_coverage_by_pattern",
-    "controlled_threshold",
-    "risk_p_value",
-]
+# What is offered stands in ``__init__.pyi``. It is imported when it is first asked for, so that
+# `arrays` alone needs neither torch nor Pyro.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,259 +1,239 @@
-"""When to hand a case to a human: thresholds per mask pattern with a finite-sample guarantee.
+"""Which predictions to hand to a human, decided by the model's own uncertainty per mask pattern.
 
-A score means different things with different modalities missing, so one threshold for all is too
-strict for some patterns and too generous for others. Two goals:
-
-``max_risk``
-    the mean loss of the accepted rows is at most r, with probability ``1 - delta`` over the
-    calibration rows (`risk_control`): in every pattern at once, or, with ``scope="overall"``, in
-    all rows together, with the thresholds where the patterns' expected losses are equal. The
-    first is the stronger promise and needs hundreds of rows per pattern;
-``budget``
-    a fraction b of all rows is deferred, spread over the patterns so that the accepted rows err
-    least (`allocation`). An optimum of the calibration rows, without a promise on the risk.
-
-``static=True`` makes the one threshold that both are compared with.
+The policy reads score, loss and pattern off predictions for `arrays.DeferralThresholds`, and keeps
+the one static threshold for the same goal beside them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
-from jaxtyping import Bool, Float, Num, Shaped
+import pandas as pd
+from jaxtyping import Bool
+from torch import Tensor
 
-from sure_pyro.calibration.allocation import allocate, allocate_risk, cut
-from sure_pyro.calibration.risk_control import controlled_threshold
+from sure_pyro.calibration.arrays import Decisions, DeferralReport, DeferralThresholds
+from sure_pyro.calibration.arrays.risk_control import rows_needed
+from sure_pyro.calibration.checks import (
+    check_regression,
+    check_road,
+    sizes_moved,
+)
+from sure_pyro.calibration.decision_scores import (
+    Tolerance,
+    check_score,
+    check_tolerance,
+    loss,
+    uncertainty_score,
+)
+from sure_pyro.calibration.held_out import groups_of, held_out, one_row_each
+from sure_pyro.calibration.model import CalibratedSURE
+from sure_pyro.data import Batch, MaskedRows, one_mask_each
+from sure_pyro.data.store import LatentStore
+from sure_pyro.evaluation.rows import check_took, pattern_in, rows_for, target_in
 from sure_pyro.metrics import check
-from sure_pyro.metrics.patterns import Pattern, PerPattern, rows_by_pattern
-from sure_pyro.metrics.risk_curves import RiskCoverage, risk_coverage
+from sure_pyro.models import SURE, Prediction
 from sure_pyro.stored import Stored
 
-if TYPE_CHECKING:
-    import pandas as pd
+Scope = Literal["pattern", "overall"]
+Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
-class Decisions:
-    """What a policy decided, row by row, each (N,): `accept`, the `threshold` used, a `reason`."""
-
-    accept: Bool[np.ndarray, " N"]
-    threshold: Float[np.ndarray, " N"]
-    reason: Shaped[np.ndarray, " N"]
-
-
-@dataclass(frozen=True, eq=False)
-class DeferralReport:
-    """A policy on rows with known loss, overall and per pattern.
+class DeferralPolicy(Stored):
+    """Accept a prediction or hand the case over; make one with `fit`.
 
     Parameters
     ----------
-    coverage : PerPattern
-        Accepted fraction.
-    risk : PerPattern
-        Mean loss of the accepted rows; NaN where none is accepted. Its `rows` count those.
+    thresholds : arrays.DeferralThresholds
+        A threshold on the uncertainty score for each mask pattern.
+    static : arrays.DeferralThresholds
+        The one threshold for the same goal, to compare with.
+    road : {"taylor", "sampling", "none"}
+        Whose uncertainty is asked.
+    tolerance : tuple of float or None
+        Tolerated error of each output, for regression.
+    score : {"error", "sd"}
+        What the thresholds are on.
+    belongs_to : tuple of int
+        How many rows' outcomes the model had followed at the fit.
     """
 
-    coverage: PerPattern
-    risk: PerPattern
-
-    def to_dataframe(self) -> pd.DataFrame:
-        """Give one line per pattern and one for all rows."""
-        table = self.coverage.to_dataframe().rename(columns={"value": "coverage"})
-        table["accepted"] = [self.risk.total_rows, *self.risk.rows]
-        table["risk"] = [self.risk.overall, *self.risk.value]
-        return table
-
-
-@dataclass(frozen=True, eq=False)
-class DeferralThresholds(Stored):
-    """Thresholds per mask pattern; make one with `fit`. Rows with ``score < threshold`` pass.
-
-    Parameters
-    ----------
-    thresholds : dict of float
-        ``-inf`` defers every row of a pattern, ``inf`` accepts every one.
-    fallback : float
-        Threshold of a pattern that was never seen.
-    rows : dict of int
-        Calibration rows of each pattern.
-    goal : {"max_risk", "budget"}
-    value, delta : float
-        The wanted risk or budget, and the probability that the promise on the risk fails.
-    static : bool
-        One threshold for all patterns.
-    """
-
-    thresholds: Mapping[Pattern, float]
-    fallback: float
-    rows: Mapping[Pattern, int]
-    goal: str
-    value: float
-    delta: float
-    static: bool
+    thresholds: DeferralThresholds
+    static: DeferralThresholds
+    road: str
+    tolerance: tuple[float, ...] | None
+    score: str = "error"
+    belongs_to: tuple[int, ...] = (0,)
 
     @classmethod
     def fit(
         cls,
-        score: Num[np.ndarray, " _N"],
-        loss: Shaped[np.ndarray, " _N"],
-        pattern: Shaped[np.ndarray, " _N"],
+        model: SURE,
+        validation: Batch | LatentStore,
         *,
         max_risk: float | None = None,
         budget: float | None = None,
+        tolerance: Tolerance = None,
         delta: float = 0.05,
-        scope: Literal["pattern", "overall"] = "pattern",
-        static: bool = False,
-        group: Shaped[np.ndarray, " _N"] | None = None,
+        scope: str = "pattern",
+        score: str = "error",
+        propagate: str = "taylor",
+        masks: str | None = None,
+        new_groups: bool = True,
+        num_samples: int = 200,
         seed: int = 0,
-    ) -> DeferralThresholds:
+    ) -> DeferralPolicy:
         """Find the thresholds on held-out rows.
 
         Parameters
         ----------
-        score : ndarray, shape (N,)
-            Uncertainty; larger is deferred first.
-        loss : ndarray, shape (N,)
-            In [0, 1]: ``[prediction wrong]``, or ``abs(error) > tolerance``.
-        pattern : ndarray of str or int, shape (N,)
+        model : SURE
+            Fitted; calibrated by `sure_pyro.recalibrate`, or not.
+        validation : Batch
+            Held-out rows with targets, exchangeable with those to come.
         max_risk, budget : float in (0, 1)
-            Exactly one of them: the largest mean loss among the accepted rows, or the fraction of
-            rows to defer.
-        delta : float in (0, 1)
-            With `max_risk`: how often, over calibration sets, the promise may fail.
-        scope : {"pattern", "overall"}
-            Where `max_risk` holds. Within every one of K patterns: each spends ``delta / K``, so
-            it needs about ``log(K / delta) / max_risk`` rows without a single error before it
-            accepts anything. Overall: half of the rows shapes the thresholds, half tests them.
-        static : bool
-            One threshold for all patterns; its promise holds overall.
-        group : ndarray of str or int, shape (N,), optional
-            Rows that hang together: one row under several masks, a subject. By default each row
-            stands alone. They decide how far the patterns differ beyond chance.
-        seed : int
-            Of the random halves and folds.
+            Exactly one of them: the largest error rate among the accepted rows, which holds with
+            probability ``1 - delta``; or the fraction of rows that can be handed over.
+        tolerance : float or sequence of float, optional
+            For regression: the error, in units of the target, beyond which an output is wrong.
+        delta, scope
+            As in `sure_pyro.calibration.arrays.DeferralThresholds.fit`.
+        score : {"error", "sd"}
+            Doubt: the error rate that the road itself expects, or the standard deviation of its
+            output as it is (for regression both are one). The first is nearly the same thing under
+            every mask, so one threshold for all loses little; the second is not.
+        propagate : {"taylor", "sampling", "none"}
+        masks : {"every", "random", "recorded"}, optional
+            As in `sure_pyro.recalibrate`. A budget is spent over the masks that are met here: where
+            some are far more common than others, hide them so beforehand and say ``"recorded"``.
+        new_groups : bool
+            Whether rows to come are of other groups (subjects, weeks) than those of `validation`,
+            if it has groups. Then `max_risk` is promised from one random row of each, which are as
+            independent as the groups: it needs many groups, and each counts the same, however many
+            rows it has. A budget uses all rows in any case.
+        num_samples, seed : int
+            Of the sampling road, of random masks and rows, and of the halves of
+            ``scope="overall"``.
 
         Raises
         ------
         ValueError
-            If not exactly one goal is given, a loss is outside [0, 1], or shapes differ.
+            If not exactly one goal is given, the tolerance does not fit the task, there is no such
+            score, the model is not fitted, or the rows have no targets or do not fit the model
+            (classes go by their names).
         """
-        score, loss, pattern = _checked(score, loss, pattern)
-        goal, value = _goal(max_risk, budget)
-        check.fraction("delta", delta)
-        check.choice("scope", scope, ("pattern", "overall"))
-        group = None if group is None else check.keys("group", group, len(score))
-        cells = dict(rows_by_pattern(pattern))
-        fallback = _one_threshold(score, loss, goal, value, delta)
-        if static:
-            thresholds = dict.fromkeys(cells, fallback)
-        elif goal == "budget":
-            thresholds = allocate(score, loss, pattern, value, group, seed)
-        elif scope == "overall":
-            thresholds, fallback = allocate_risk(score, loss, pattern, value, delta, seed, group)
-        else:
-            share = delta / len(cells)
-            thresholds = {
-                p: controlled_threshold(score[k], loss[k], value, share) for p, k in cells.items()
-            }
-            fallback = float("-inf")  # nothing can be promised about a pattern without a row
-        rows = {p: len(k) for p, k in cells.items()}
-        return cls(thresholds, fallback, rows, goal, value, float(delta), static)
+        validation = rows_for(model, validation)
+        if max_risk is not None and new_groups:
+            validation = one_row_each(validation, seed)
+            _warn_of_few_groups(validation, max_risk, delta)
+        masked = held_out(validation, masks, seed)
+        options = {"num_samples": num_samples, "seed": seed} if propagate == "sampling" else {}
+        policy: dict[str, Any] = {"max_risk": max_risk, "budget": budget, "delta": delta}
+        check_road(propagate)
+        check_score(score)
+
+        def rows(batch: Batch | MaskedRows) -> Rows:
+            prediction = model.predict(batch, propagate, **options)
+            tolerated = check_tolerance(tolerance, prediction.task, len(prediction.outputs))
+            shown = batch.batch if isinstance(batch, MaskedRows) else batch
+            return _rows(prediction, shown, propagate, tolerated, score)
+
+        groups = groups_of(validation)
+        within = overall = (rows(masked), groups[masked.row])
+        if max_risk is not None and masks != "recorded":
+            # A promise over all patterns needs rows that are independent of each other: each once.
+            overall = (rows(one_mask_each(validation, seed)), groups)
+        own, group = overall if scope == "overall" else within
+        thresholds = DeferralThresholds.fit(
+            *own, scope=cast(Scope, scope), group=group, seed=seed, **policy
+        )
+        static = DeferralThresholds.fit(*overall[0], static=True, **policy)
+        task, C = model.head.task, model.head.mean.out_features
+        tolerated = check_tolerance(tolerance, task, C)
+        followed = model.calibration.followed if isinstance(model, CalibratedSURE) else 0
+        return cls(thresholds, static, propagate, tolerated, score, (followed,))
 
     def decide(
-        self, score: Num[np.ndarray, " _N"], pattern: Shaped[np.ndarray, " _N"]
+        self, prediction: Prediction, available: Tensor | Bool[np.ndarray, "B M"] | None = None
     ) -> Decisions:
-        """Accept or defer each row, with the reason."""
-        score = check.numbers("score", score)
-        pattern = check.known_kind("pattern", pattern, len(score), self.thresholds)
-        threshold = self._threshold_of(pattern)
-        rows = zip(score, threshold, pattern.tolist(), strict=True)
-        reason = np.array([self._reason(*row) for row in rows], dtype=str)
-        return Decisions(score < threshold, threshold, reason)
+        """Accept or defer each row, with the reason.
 
-    def evaluate(
-        self,
-        score: Num[np.ndarray, " _N"],
-        loss: Shaped[np.ndarray, " _N"],
-        pattern: Shaped[np.ndarray, " _N"],
-    ) -> DeferralReport:
-        """Coverage and risk on rows whose loss is known: not those of the fit."""
-        score, loss, pattern = _checked(score, loss, pattern)
-        pattern = check.known_kind("pattern", pattern, len(score), self.thresholds)
-        accept = score < self._threshold_of(pattern)
-        cells = list(rows_by_pattern(pattern))
-        names = np.array([p for p, _ in cells])
-        rows = np.array([len(k) for _, k in cells])
-        accepted = np.array([accept[k].sum() for _, k in cells])
-        risk = np.array([_mean(loss[k][accept[k]]) for _, k in cells])
-        coverage = accepted / rows
-        overall = _mean(loss[accept])
-        return DeferralReport(
-            PerPattern(float(accept.mean()), names, coverage, rows, len(score), "coverage"),
-            PerPattern(overall, names, risk, accepted, int(accept.sum()), "risk"),
+        Parameters
+        ----------
+        prediction : Prediction
+            Of the model that the policy was fitted on.
+        available : bool (B, M), optional
+            Which modalities each row has: ``batch.available``, as the prediction knows by itself.
+
+        Returns
+        -------
+        Decisions
+            `accept` (B,), the `threshold` that was used (B,), and a `reason` in words (B,).
+
+        Raises
+        ------
+        ValueError
+            If the prediction did not take the road of the fit, is of another task or number of
+            outputs, or `available` is another batch's.
+
+        Warns
+        -----
+        UserWarning
+            If the model has followed outcomes since the fit: its uncertainty is another now.
+        """
+        self._check(prediction)
+        remedy = "Fit the policy again on recent rows."
+        sizes_moved(prediction, self.belongs_to, "thresholds", remedy)
+        u = uncertainty_score(prediction, self.road, self.tolerance, self.score)
+        return self.thresholds.decide(u, pattern_in(prediction, available))
+
+    def evaluate(self, prediction: Prediction, batch: Batch) -> DeferralReport:
+        """Coverage and risk, overall and per pattern, on rows that were not those of the fit."""
+        self._check(prediction)
+        return self.thresholds.evaluate(
+            *_rows(prediction, batch, self.road, self.tolerance, self.score)
         )
 
-    def _threshold_of(self, pattern: np.ndarray) -> np.ndarray:
-        return np.array([self.thresholds.get(p, self.fallback) for p in pattern.tolist()])
+    def compare(self, prediction: Prediction, batch: Batch) -> pd.DataFrame:
+        """Give coverage and risk per pattern, beside those of the static threshold."""
+        self._check(prediction)
+        rows = _rows(prediction, batch, self.road, self.tolerance, self.score)
+        tables = [p.evaluate(*rows).to_dataframe() for p in (self.thresholds, self.static)]
+        static = tables[1][["coverage", "accepted", "risk"]].add_prefix("static_")
+        return pd.concat([tables[0], static], axis=1)
 
-    def _reason(self, score: float, threshold: float, pattern: Pattern) -> str:
-        seen = pattern in self.thresholds
-        known = f"pattern {pattern!r}" if seen else f"pattern {pattern!r}, never seen in the fit"
-        if threshold == -np.inf:
-            if self.goal == "budget":
-                return f"deferred: {known} errs more than others, all of it is handed over"
-            rows = self.rows.get(pattern, 0)
-            return f"deferred: {rows} calibration rows of {known} promise nothing at this risk"
-        verdict, sign = ("accepted", "<") if score < threshold else ("deferred", ">=")
-        return f"{verdict}: score {score:.4g} {sign} {threshold:.4g} for {known}"
-
-
-def risk_coverage_by_pattern(
-    score: Num[np.ndarray, " _N"],
-    loss: Shaped[np.ndarray, " _N"],
-    pattern: Shaped[np.ndarray, " _N"],
-    minimum_rows: int = 2,
-) -> dict[Pattern, RiskCoverage]:
-    """Risk-coverage curve of each pattern that has at least `minimum_rows` rows."""
-    u, loss = check.alike({"score": score, "loss": loss})
-    cells = rows_by_pattern(check.keys("pattern", pattern, len(u)))
-    return {p: risk_coverage(u[k], loss[k]) for p, k in cells if len(k) >= minimum_rows}
+    def _check(self, prediction: Prediction) -> None:
+        check_regression(prediction, self.tolerance is not None)
+        check_took(prediction, self.road)
+        if self.tolerance is not None and len(self.tolerance) != len(prediction.outputs):
+            raise ValueError(
+                f"The fit has tolerances of {len(self.tolerance)} outputs; this prediction has "
+                f"{len(prediction.outputs)}. Predict with the model of the fit."
+            )
 
 
-def _checked(
-    score: np.ndarray, loss: np.ndarray, pattern: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    score, loss = check.alike({"score": score, "loss": loss})
-    if loss.min() < 0 or loss.max() > 1:
-        raise ValueError(
-            f"`loss` must lie in [0, 1]; got {loss.min():.3g} to {loss.max():.3g}. For regression "
-            "pass `abs(error) > tolerance`, or a bounded loss divided by its bound."
+def _warn_of_few_groups(validation: Batch | LatentStore, max_risk: float, delta: float) -> None:
+    """Tell why everything will be deferred."""
+    needed = rows_needed(max_risk, delta)
+    if validation.group is not None and len(validation) < needed:
+        check.warn_caller(
+            f"`validation` has {len(validation)} groups. To promise rows of new groups a risk of "
+            f"{max_risk} takes at least {needed}, so every case is deferred. Hold out more groups, "
+            "or pass `new_groups=False` if rows to come are of these same groups.",
         )
-    return score, loss, check.keys("pattern", pattern, len(score))
 
 
-def _goal(max_risk: float | None, budget: float | None) -> tuple[str, float]:
-    if (max_risk is None) == (budget is None):
-        raise ValueError(
-            f"Give exactly one of `max_risk` and `budget`; got {max_risk} and {budget}."
-        )
-    if budget is not None:
-        return "budget", check.fraction("budget", budget)
-    return "max_risk", check.fraction("max_risk", float(max_risk or 0))
-
-
-def _one_threshold(
-    score: np.ndarray, loss: np.ndarray, goal: str, value: float, delta: float
-) -> float:
-    if goal == "max_risk":
-        return controlled_threshold(score, loss, value, delta)
-    accepted = len(score) - int(np.floor(value * len(score)))
-    accept = np.zeros(len(score), dtype=bool)
-    accept[np.argsort(score, kind="stable")[:accepted]] = True
-    return cut(score, accept)
-
-
-def _mean(values: np.ndarray) -> float:
-    return float(values.mean()) if len(values) else float("nan")
+def _rows(
+    prediction: Prediction,
+    batch: Batch,
+    road: str,
+    tolerance: tuple[float, ...] | None,
+    score: str,
+) -> Rows:
+    """Score, loss and pattern of every row."""
+    target = target_in(prediction, batch)
+    u = uncertainty_score(prediction, road, tolerance, score)
+    return u, loss(prediction, road, target, tolerance), pattern_in(prediction)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from sure_pyro.calibrated import recalibrate
+from sure_pyro.calibration import recalibrate
 from sure_pyro.commands.arguments import positive
 from sure_pyro.commands.run_folder import RunFolder, add_run
 

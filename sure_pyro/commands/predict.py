@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
-from sure_pyro.calibrated import CalibratedSURE
+from sure_pyro.calibration import CalibratedSURE
 from sure_pyro.commands.arguments import names, positive
 from sure_pyro.commands.calibrate import METHODS
 from sure_pyro.commands.parts import Parts

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from sure_pyro.backbones import Backbone
 from sure_pyro.backbones.named import build_named, named_config
-from sure_pyro.calibrated import CalibratedSURE
+from sure_pyro.calibration import CalibratedSURE
 from sure_pyro.commands.settings import OPTION
 from sure_pyro.data.store import LatentStore
 from sure_pyro.data.store.manifest import FILE

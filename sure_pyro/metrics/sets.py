@@ -2,8 +2,8 @@
 
 The classes' counterpart of central intervals: if the probabilities are right, a set of total
 probability 0.9 holds the right class at least nine times in ten (a little more often, because the
-last class that is taken overshoots). `sure_pyro.calibration.ConformalSets` makes sets that hold
-whatever the probabilities are worth.
+last class that is taken overshoots). `sure_pyro.calibration.arrays.ConformalSets` makes sets that
+hold whatever the probabilities are worth.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import matplotlib.axes
 import numpy as np
 
-from sure_pyro.calibration import DeferralReport
+from sure_pyro.calibration.arrays import DeferralReport
 from sure_pyro.plots.patterns import Dots, draw, wilson
 
 

@@ -1,156 +1,166 @@
 import json
+import warnings
 
 import numpy as np
 import pytest
-import scipy.special
-import scipy.stats
+import torch
 
-from sure_pyro.calibration import DeferralThresholds, risk_coverage_by_pattern
-from sure_pyro.metrics import risk_coverage
+import sure_pyro as sp
+from sure_pyro.data import every_mask, missing
 
-LEVEL = np.array([-7.0, -5.0, -4.0, -6.0])  # what the same score means in each pattern
-
-
-def world(n=3000, seed=0):
-    rng = np.random.default_rng(seed)
-    pattern = rng.integers(0, len(LEVEL), n)
-    score = rng.random(n)
-    expected = scipy.special.expit(LEVEL[pattern] + 4 * score)
-    return score, (rng.random(n) < expected).astype(float), pattern, expected
+GOALS = [{"budget": 0.3, "score": "sd"}, {"max_risk": 0.45}, {"max_risk": 0.45, "scope": "overall"}]
 
 
-def true_risk(policy):
-    """Risk of the accepted rows per pattern and overall, and their fraction, by integration."""
-    grid = (np.arange(20000) + 0.5) / 20000
-    expected = scipy.special.expit(LEVEL[:, None] + 4 * grid)
-    accept = grid < np.array([policy.thresholds[k] for k in range(len(LEVEL))])[:, None]
-    within = (expected * accept).sum(1) / np.maximum(accept.sum(1), 1)
-    return within, (expected * accept).sum() / max(accept.sum(), 1), accept.mean()
+@pytest.fixture(scope="module")
+def scene(worlds):
+    model, validation, new = worlds["classification"]
+    masked = every_mask(new)
+    calibrated = sp.recalibrate(model, validation)
+    return calibrated, validation, masked.batch, calibrated.predict(masked.batch)
 
 
-@pytest.mark.parametrize("options", [{"scope": "pattern"}, {"scope": "overall"}, {"static": True}])
-def test_target_risk_is_respected_in_95_percent_of_200_repetitions(options):
-    """Risks are exact integrals, so a repetition is right or wrong without any noise.
-
-    By the guarantee violations are at most Binomial(200, 0.05), which exceeds 23 with 1e-4; the
-    policies are conservative enough to stay within the 10 of 200 that delta itself allows.
-    """
-    wrong, accepted = 0, 0.0
-    for seed in range(200):
-        score, loss, pattern, _ = world(n=1500, seed=seed)
-        policy = DeferralThresholds.fit(score, loss, pattern, max_risk=0.05, delta=0.05, **options)
-        within, overall, coverage = true_risk(policy)
-        wrong += (within.max() if options.get("scope") == "pattern" else overall) > 0.05
-        accepted += coverage / 200
-    assert wrong <= 10
-    assert accepted > 0.2  # a policy that never accepts would keep any promise
+def test_a_budget_is_kept_and_spent_on_what_errs(scene):
+    calibrated, validation, batch, prediction = scene
+    policy = sp.DeferralPolicy.fit(calibrated, validation, budget=0.3)
+    found = policy.decide(prediction, batch.available)
+    # 500 rows under 7 masks set the thresholds, 800 are decided: sd of a share, if all masks of
+    # a row went together, sqrt(0.21 / 500 + 0.21 / 800) = 0.026; 4 sd.
+    assert found.accept.mean() == pytest.approx(0.7, abs=0.105)
+    wrong = (prediction.label != batch.target).numpy()
+    assert wrong[found.accept].mean() < wrong.mean() < wrong[~found.accept].mean()
+    report = policy.evaluate(prediction, batch)
+    assert report.coverage.overall == found.accept.mean()
+    assert report.risk.overall == pytest.approx(wrong[found.accept].mean())
 
 
-def test_static_threshold_breaks_the_promise_within_patterns():
-    score, loss, pattern, _ = world(n=20000)
-    static = DeferralThresholds.fit(score, loss, pattern, max_risk=0.05, static=True)
-    within, overall, _ = true_risk(static)
-    assert overall < 0.05
-    assert within.max() > 0.07
+def test_reasons_name_the_pattern(scene):
+    calibrated, validation, batch, prediction = scene
+    found = sp.DeferralPolicy.fit(calibrated, validation, budget=0.3).decide(prediction)
+    assert found.reason[0].startswith(("accepted: score", "deferred: score"))
+    assert "for pattern 'image+audio+text'" in found.reason[0]
 
 
-def test_same_budget_less_error_than_the_static_threshold():
-    fewer = 0
-    for seed in range(40):
-        score, loss, pattern, _ = world(n=800, seed=seed)
-        policies = [
-            DeferralThresholds.fit(score, loss, pattern, budget=0.3, static=static)
-            for static in (False, True)
-        ]
-        new = world(n=20000, seed=1000 + seed)
-        reports = [policy.evaluate(new[0], new[3], new[2]) for policy in policies]
-        for report in reports:
-            # Quantile of 800 rows and fraction of 20000: sd 0.017; 4.5 sd.
-            assert report.coverage.overall == pytest.approx(0.7, abs=0.075)
-        fewer += reports[0].risk.overall < reports[1].risk.overall
-    assert fewer >= 38
-
-
-def test_decisions_and_reasons():
-    score = np.concatenate([np.arange(100.0), np.arange(5.0)])
-    loss = np.concatenate([np.arange(100) >= 80, np.zeros(5)]).astype(float)
-    pattern = np.repeat(["text", "rare"], [100, 5])
-    policy = DeferralThresholds.fit(score, loss, pattern, max_risk=0.1)
-    found = policy.decide(
-        np.array([3.0, 99.0, 1.0, 1.0]), np.array(["text", "text", "rare", "new"])
-    )
-    assert found.accept.tolist() == [True, False, False, False]
-    assert "accepted: score 3 < 8" in found.reason[0]
-    assert "deferred: score 99 >= 8" in found.reason[1]
-    assert "for pattern 'text'" in found.reason[1]
-    assert "5 calibration rows of pattern 'rare' promise nothing" in found.reason[2]
-    assert "never seen in the fit" in found.reason[3]
-
-
-def test_a_new_pattern_under_a_budget_gets_the_static_threshold_and_the_reason_says_so():
-    score, loss, pattern, _ = world()
-    policy = DeferralThresholds.fit(score, loss, pattern, budget=0.2)
-    static = DeferralThresholds.fit(score, loss, pattern, budget=0.2, static=True)
-    found = policy.decide(np.array([0.1]), np.array([99]))
-    assert found.threshold[0] == static.thresholds[0]
-    assert "never seen in the fit" in found.reason[0]
-
-
-def test_report_by_hand():
-    policy = DeferralThresholds({"a": 2.0, "b": -np.inf}, -np.inf, {}, "budget", 0.5, 0.05, False)
-    score, loss = np.array([1.0, 1.5, 3.0, 0.0]), np.array([0.0, 1.0, 1.0, 0.0])
-    report = policy.evaluate(score, loss, np.array(["a", "a", "a", "b"]))
-    assert report.coverage.overall == 0.5
-    assert report.coverage["a"] == pytest.approx(2 / 3)
-    assert report.risk.overall == report.risk["a"] == 0.5
-    assert np.isnan(report.risk["b"])
-    table = report.to_dataframe()
-    assert table.columns.tolist() == ["pattern", "coverage", "rows", "accepted", "risk"]
-    assert table["accepted"].tolist() == [2, 2, 0]
-
-
-@pytest.mark.parametrize("goal", [{"max_risk": 0.05}, {"budget": 0.3}])
-def test_json_and_file_round_trips_are_exact(goal, tmp_path):
-    score, loss, pattern, _ = world()
-    for names in (pattern, np.array(["a", "b", "c", "d"])[pattern]):
-        policy = DeferralThresholds.fit(score, loss, names, **goal)
-        policy.save(tmp_path / "policy.json")
-        for back in (
-            DeferralThresholds.from_json(policy.to_json()),
-            DeferralThresholds.load(tmp_path / "policy.json"),
-        ):
-            a, b = (p.decide(score, names) for p in (policy, back))
-            np.testing.assert_array_equal(a.accept, b.accept)
-            np.testing.assert_array_equal(a.reason, b.reason)
-            assert vars(back) == vars(policy)
-    assert [p.name for p in tmp_path.iterdir()] == ["policy.json"]
-    assert json.loads(policy.to_json())["type"] == "DeferralThresholds"
-
-
-def test_risk_coverage_by_pattern():
-    score, loss, pattern, _ = world(n=500)
-    found = risk_coverage_by_pattern(score, loss, pattern)
-    assert list(found) == [0, 1, 2, 3]
-    k = pattern == 2
-    assert found[2].aurc == risk_coverage(score[k], loss[k]).aurc
-    pattern[0] = 7
-    assert 7 not in risk_coverage_by_pattern(score, loss, pattern)
-
-
-def test_bad_input_is_refused():
-    one, pattern = np.ones(5), np.zeros(5, dtype=int)
-    with pytest.raises(ValueError, match="exactly one of `max_risk` and `budget`; got None"):
-        DeferralThresholds.fit(one, one, pattern)
-    with pytest.raises(ValueError, match="exactly one of `max_risk` and `budget`; got 0.1 and 0.2"):
-        DeferralThresholds.fit(one, one, pattern, max_risk=0.1, budget=0.2)
-    with pytest.raises(
-        ValueError, match=r"`loss` must lie in \[0, 1\]; got 3 to 3. For regression"
+@pytest.mark.parametrize("goal", GOALS)
+def test_files_are_json_and_give_the_same_decisions(scene, tmp_path, goal):
+    calibrated, validation, batch, prediction = scene
+    policy = sp.DeferralPolicy.fit(calibrated, validation, **goal)
+    policy.save(tmp_path / "policy.json")
+    json.loads((tmp_path / "policy.json").read_text())
+    for back in (
+        sp.DeferralPolicy.load(tmp_path / "policy.json"),
+        sp.DeferralPolicy.from_json(policy.to_json()),
     ):
-        DeferralThresholds.fit(one, 3 * one, pattern, budget=0.1)
-    with pytest.raises(ValueError, match="`max_risk` must lie strictly between 0 and 1; got 0.0"):
-        DeferralThresholds.fit(one, one, pattern, max_risk=0.0)
-    with pytest.raises(ValueError, match="`delta` must lie strictly between 0 and 1; got 5.0"):
-        DeferralThresholds.fit(one, one, pattern, budget=0.1, delta=5.0)
-    policy = DeferralThresholds.fit(one, one, pattern, budget=0.1)
-    with pytest.raises(TypeError, match="the fit knows patterns such as 0"):
-        policy.decide(one, np.full(5, "a"))
+        a, b = (p.decide(prediction, batch.available) for p in (policy, back))
+        np.testing.assert_array_equal(a.accept, b.accept)
+        np.testing.assert_array_equal(a.reason, b.reason)
+        assert back.compare(prediction, batch).equals(policy.compare(prediction, batch))
+
+
+def test_a_promise_to_new_groups_rests_on_one_row_of_each(scene):
+    calibrated, validation, _, prediction = scene
+    grouped = validation.replace(group=torch.arange(len(validation)) // 5)
+    policy = sp.DeferralPolicy.fit(calibrated, grouped, max_risk=0.45)
+    assert set(policy.thresholds.rows.values()) == {100}
+    same = sp.DeferralPolicy.fit(calibrated, grouped, max_risk=0.45, new_groups=False)
+    assert same.to_dict() == sp.DeferralPolicy.fit(calibrated, validation, max_risk=0.45).to_dict()
+    with pytest.warns(UserWarning, match="has 5 groups. To promise rows of new groups .* takes at"):
+        few = sp.DeferralPolicy.fit(
+            calibrated, validation.replace(group=torch.arange(500) % 5), max_risk=0.1
+        )
+    assert not few.decide(prediction).accept.any()
+    # Rows of a group that are copies of each other add nothing, and must not seem to.
+    copies = sp.Batch.cat([validation[:60]] * 5).replace(group=torch.arange(60).repeat(5))
+    told = sp.DeferralPolicy.fit(calibrated, copies, max_risk=0.45)
+    plain = sp.DeferralPolicy.fit(calibrated, validation[:60], max_risk=0.45)
+    a, b = (np.sort([*p.thresholds.thresholds.values()]) for p in (told, plain))
+    np.testing.assert_allclose(a, b, rtol=1e-5)
+
+
+def test_the_static_threshold_is_beside_it(scene):
+    calibrated, validation, batch, prediction = scene
+    policy = sp.DeferralPolicy.fit(calibrated, validation, budget=0.3)
+    table = policy.compare(prediction, batch)
+    assert table["pattern"].tolist()[0] == "overall"
+    assert len(set(policy.static.thresholds.values())) == 1
+    score = 1 - prediction.probabilities["taylor"].double().max(1).values.numpy()
+    accepted = (score < policy.static.fallback).mean()
+    assert table["static_coverage"][0] == pytest.approx(accepted)
+
+
+def test_a_promise_over_all_patterns_rests_on_rows_that_occur_once(scene):
+    calibrated, validation, batch, prediction = scene
+    policy = sp.DeferralPolicy.fit(calibrated, validation, max_risk=0.45, scope="overall")
+    assert sum(policy.thresholds.rows.values()) == len(validation)
+    within = sp.DeferralPolicy.fit(calibrated, validation, max_risk=0.45)
+    assert set(within.thresholds.rows.values()) == {len(validation)}
+    assert sum(within.static.rows.values()) == len(validation)
+
+
+def test_regression_counts_errors_beyond_the_tolerance(worlds):
+    model, validation, new = worlds["regression"]
+    prediction = model.predict(new)
+    policy = sp.DeferralPolicy.fit(model, validation, budget=0.2, tolerance=5.0)
+    found = policy.decide(prediction)
+    wrong = ((prediction.mean[:, 0] - new.target).abs() > 5).numpy()
+    report = policy.evaluate(prediction, new)
+    assert report.risk.overall == pytest.approx(wrong[found.accept].mean())
+    assert policy.tolerance == (5.0,)
+
+
+def test_labels_are_wrong_by_their_share(worlds):
+    model, validation, new = worlds["multilabel"]
+    prediction = model.predict(new)
+    policy = sp.DeferralPolicy.fit(model, validation, budget=0.2)
+    accept = torch.from_numpy(policy.decide(prediction).accept)
+    wrong = (prediction.label != new.target.long()).double().mean(1)
+    risk = policy.evaluate(prediction, new).risk.overall
+    assert risk == pytest.approx(float(wrong[accept].mean()))
+
+
+def test_the_score_is_the_sd_that_the_road_reports(scene):
+    calibrated, validation, batch, prediction = scene
+    policy = sp.DeferralPolicy.fit(calibrated, validation, budget=0.6, score="sd")
+    sd = prediction.moments["taylor"].sd.gather(1, prediction.label[:, None])[:, 0].numpy()
+    found = policy.decide(prediction)
+    np.testing.assert_array_equal(found.accept, sd < found.threshold)
+    assert len(np.unique(found.threshold)) > 1
+    # where all of a pattern is handed over, the reason says why
+    whole = found.reason[found.threshold == -np.inf]
+    assert len(whole)
+    assert all("errs more than others, all of it is handed over" in reason for reason in whole)
+
+
+def test_bad_input_is_refused(scene, worlds):
+    calibrated, validation, batch, prediction = scene
+    with pytest.raises(ValueError, match="`tolerance` is for regression; the task is class"):
+        sp.DeferralPolicy.fit(calibrated, validation, budget=0.2, tolerance=1.0)
+    with pytest.raises(ValueError, match="exactly one of `max_risk` and `budget`"):
+        sp.DeferralPolicy.fit(calibrated, validation)
+    with pytest.raises(ValueError, match=r"`score` must be one of \['error', 'sd'\]; got 'risk'"):
+        sp.DeferralPolicy.fit(calibrated, validation, budget=0.2, score="risk")
+    policy = sp.DeferralPolicy.fit(calibrated, validation, budget=0.2)
+    with pytest.raises(ValueError, match="`available` .* is not what the prediction was made with"):
+        policy.decide(prediction, ~batch.available)
+    with pytest.raises(ValueError, match="of the method 'taylor'; this prediction took"):
+        policy.decide(calibrated.predict(batch[:3], "none"))
+    with pytest.raises(ValueError, match="Expected a stored 'DeferralPolicy'; got type 'x'"):
+        sp.DeferralPolicy.from_dict({"type": "x"})
+    model, validation, _ = worlds["regression"]
+    with pytest.raises(ValueError, match="Regression needs a `tolerance`: the error, in units"):
+        sp.DeferralPolicy.fit(model, validation, budget=0.2)
+    with pytest.raises(ValueError, match="`tolerance` must be above zero; got -1"):
+        sp.DeferralPolicy.fit(model, missing.mcar(validation, 0.3, 0), budget=0.2, tolerance=-1.0)
+
+
+def test_a_policy_says_when_the_model_has_followed_since(scene, tmp_path):
+    calibrated, validation, batch, _ = scene
+    policy = sp.DeferralPolicy.fit(calibrated, validation, budget=0.3)
+    followed = calibrated.follow(validation[:20])
+    prediction = followed.predict(batch)
+    with pytest.warns(UserWarning, match="thresholds belong to .* 20 now.* Fit the policy again"):
+        policy.decide(prediction)
+    again = sp.DeferralPolicy.fit(followed, validation, budget=0.3)
+    again.save(tmp_path / "policy.json")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sp.DeferralPolicy.load(tmp_path / "policy.json").decide(prediction)

@@ -1,171 +1,223 @@
-import json
-
 import numpy as np
 import pytest
+import torch
 
-from sure_pyro.calibration import VarianceRecalibration
-from sure_pyro.metrics import gaussian_nll, variance_ratio
+import sure_pyro as sp
+from sure_pyro.data import every_mask, missing
+from sure_pyro.evaluation import hidden_latents
+from sure_pyro.evaluation.arrays import as_float64
+from sure_pyro.metrics import categorical_nll, mask_pattern, per_pattern, variance_ratio
+from sure_pyro.models.heads import Output
+from tests.models.conftest import make_batch, make_model
 
-FACTOR = {"a": 1.0, "b": 3.0, "c": 0.3}
 
-
-def rows(n=6000, seed=0, share=(0.6, 0.3, 0.1), D=None):
-    """True variance = FACTOR[pattern] * predicted variance."""
-    rng = np.random.default_rng(seed)
-    pattern = rng.choice(list(FACTOR), n, p=share)
-    factor = np.vectorize(FACTOR.get)(pattern)
-    shape = (n,) if D is None else (n, D)
-    s2 = rng.uniform(0.5, 2, shape)
-    noise = rng.standard_normal(shape)
-    return s2, s2 * factor.reshape(-1, *(1,) * (s2.ndim - 1)) * noise**2, pattern
+def sizes(model, batch):
+    """Variance ratio of every reconstruction, by target and pattern."""
+    masked = every_mask(batch)
+    hidden = hidden_latents(model, masked, model.predict(masked.batch, "none").reconstruction)
+    ratios = [variance_ratio(*h.pair(), masked.pattern[h.where]).value for h in hidden.values()]
+    return np.concatenate(ratios)
 
 
 @pytest.mark.parametrize("kind", ["scale", "affine", "isotonic"])
-@pytest.mark.parametrize("D", [None, 3])
-def test_every_pattern_has_the_right_size_on_new_rows(kind, D):
-    model = VarianceRecalibration.fit(*rows(D=D), kind=kind)
-    s2, e2, pattern = rows(n=60000, seed=1, D=D)
-    before = variance_ratio(s2, e2, pattern)
-    after = variance_ratio(model.transform(s2, pattern).value, e2, pattern)
-    assert before["c"] > 3
-    # Pattern c was fitted on 600 rows: the ratio has a relative sd of sqrt(2.2/600) = 6 %; 3.5 sd.
-    np.testing.assert_allclose(after.value, 1, atol=0.21)
-
-
-def test_curved_miscalibration_needs_a_curve():
-    rng = np.random.default_rng(3)
-    s2 = rng.uniform(0.1, 4, 8000)
-    e2 = (1 + 0.2 * s2) * rng.standard_normal(8000) ** 2
-    pattern, half = np.zeros(8000, dtype=int), slice(4000, None)
-    nll = {}
-    for kind in ("scale", "affine", "isotonic"):
-        model = VarianceRecalibration.fit(s2[:4000], e2[:4000], pattern[:4000], kind)
-        value = model.transform(s2[half], pattern[half]).value
-        nll[kind] = gaussian_nll(0 * value, value, np.sqrt(e2[half])).mean()
-    assert nll["affine"] < nll["isotonic"] < nll["scale"] - 0.05
-
-
-def test_a_rare_pattern_is_shrunk_and_a_new_one_gets_the_overall_fit():
-    s2, e2, pattern = rows(n=3000)
-    pattern = pattern.astype("U4")
-    pattern[:4] = "rare"
-    model = VarianceRecalibration.fit(s2, e2, pattern)
-    found = model.transform(np.ones(3), np.array(["a", "rare", "new"]))
-    assert found.seen.tolist() == [True, True, False]
-    assert found.weight[0] > 0.98
-    assert 0 < found.weight[1] < 0.9
-    assert found.weight[2] == 0
-    assert found.value[2] == pytest.approx(model.overall(np.ones(1))[0])
-
-
-def test_patterns_that_do_not_differ_get_one_fit():
-    rng = np.random.default_rng(5)
-    s2 = rng.uniform(0.5, 2, 900)
-    pattern = rng.integers(0, 30, 900)
-    model = VarianceRecalibration.fit(s2, 2 * s2 * rng.standard_normal(900) ** 2, pattern)
-    used = model.transform(np.ones(30), np.arange(30)).value
-    assert used.std() / used.mean() < 0.12  # unshrunk, 30 rows each: sqrt(2.2 / 30) = 0.27
-
-
-def test_pseudo_count_sets_the_blend_by_hand():
-    s2, e2 = np.ones(4), np.array([1.0, 1.0, 4.0, 4.0])
-    model = VarianceRecalibration.fit(
-        s2, e2, np.array([0, 0, 1, 1]), pseudo_count=2.0, prior_scale=np.inf
-    )
-    np.testing.assert_allclose(
-        model.transform(np.ones(3), np.array([0, 1, 2])).value,
-        [np.sqrt(1 * 2.5), np.sqrt(4 * 2.5), 2.5],
-    )
-
-
-def test_an_infinite_prior_makes_the_sizes_of_the_fit_rows_exact():
-    s2, e2, _ = rows(n=50)
-    one = np.zeros(50, dtype=int)
-    for kind in ("scale", "affine", "isotonic"):
-        model = VarianceRecalibration.fit(s2, e2, one, kind, prior_scale=np.inf)
-        assert model.transform(s2, one).value.mean() == pytest.approx(e2.mean())
-
-
-def test_the_few_groups_of_a_fit_do_not_carry_the_model_away():
-    """12 groups err by a factor of their own, sd 0.8 on the log scale; the model is right on all.
-
-    Over 200 fits the mean square of the log ratio on the whole population: with the groups told it
-    must fall below half of what rows alone leave; its relative sd is sqrt(2 / 200) = 10 %.
+def test_reconstructions_are_of_the_right_size_in_every_pattern_of_new_rows(worlds, kind):
+    """Nearly Gaussian errors, 2 entries or more of a row, which err together at worst: a ratio of
+    500 to one of 800 rows scatters by sqrt(2 / 500 + 2 / 800) = 8 %; 9 ratios, 4 sd: 6e-4.
     """
-    rng = np.random.default_rng(7)
-    found = {"rows": [], "groups": []}
-    for _ in range(200):
-        group, one = np.repeat(np.arange(12), 30), np.zeros(360, dtype=int)
-        luck = np.exp(0.8 * rng.standard_normal(12) - 0.32)  # of mean 1
-        e2 = luck[group] * rng.standard_normal(360) ** 2
-        for name, groups in (("rows", None), ("groups", group)):
-            model = VarianceRecalibration.fit(np.ones(360), e2, one, groups=groups)
-            found[name].append(np.log(model.overall.scale))
-    error = {name: np.square(x).mean() for name, x in found.items()}
-    assert error["groups"] < 0.5 * error["rows"]
+    model, validation, new = worlds["regression"]
+    assert np.abs(np.log(sizes(model, new))).max() > 0.5
+    calibrated = sp.recalibrate(model, validation, reconstruction=kind)
+    assert np.abs(np.log(sizes(calibrated, new))).max() < 0.32
 
 
-def test_groups_that_err_together_are_not_taken_for_a_difference_between_patterns():
-    rng = np.random.default_rng(8)
-    group = np.repeat(np.arange(10), 40)
-    pattern = group % 2  # every group has one pattern, and the patterns do not differ
-    luck = np.exp(rng.standard_normal(10))
-    e2 = luck[group] * rng.standard_normal(400) ** 2
-    alone = VarianceRecalibration.fit(np.ones(400), e2, pattern).patterns[0].weight
-    told = VarianceRecalibration.fit(np.ones(400), e2, pattern, groups=group).patterns[0].weight
-    assert alone > 0.9
-    assert told < 0.6
+def test_outputs_are_of_the_right_size_in_every_pattern_of_new_rows(worlds):
+    model, validation, new = worlds["regression"]
+    masked = every_mask(new)
+    y = masked.batch.target.numpy().reshape(-1, 1)
+
+    def ratios(model):
+        p = model.predict(masked.batch)
+        e2 = np.square(as_float64(p.mean) - y)
+        return variance_ratio(as_float64(p.total), e2, masked.pattern).value
+
+    assert np.abs(np.log(ratios(model))).max() > 0.4
+    # 7 ratios of 500 to 800 rows, as above.
+    assert np.abs(np.log(ratios(sp.recalibrate(model, validation)))).max() < 0.32
 
 
-def test_observed_entries_stay_known_exactly():
-    for kind in ("scale", "affine", "isotonic"):
-        model = VarianceRecalibration.fit(*rows(), kind=kind)
-        assert model.transform(np.zeros(2), np.array(["a", "new"])).value.tolist() == [0, 0]
+@pytest.mark.parametrize("task", ["classification", "multilabel"])
+def test_temperatures_lower_the_likelihood_and_change_no_answer(worlds, task):
+    model, validation, new = worlds[task]
+    masked = every_mask(new)
+    before = model.predict(masked.batch)
+    after = sp.recalibrate(model, validation, reconstruction="none").predict(masked.batch)
+    p, q = (x.probabilities["taylor"] for x in (before, after))
+    decided = ((p - 0.5).abs() > 1e-6).all(-1)  # at 1/2 a label is a matter of rounding
+    assert torch.equal(before.label[decided], after.label[decided])
+    if task == "classification":
+        y = masked.batch.target.numpy()
+        nll = [
+            per_pattern(categorical_nll, as_float64(p.probabilities["taylor"]), y,
+                        pattern=masked.pattern).value
+            for p in (before, after)
+        ]  # fmt: skip
+        assert (nll[1] < nll[0]).all()
+    else:
+        y = masked.batch.target
+        bce = torch.nn.functional.binary_cross_entropy
+        assert bce(q, y) < bce(p, y)
 
 
-def test_dtype_and_shape_stay():
-    model = VarianceRecalibration.fit(*rows(D=2))
-    for dtype in (np.float32, np.float64):
-        value = model.transform(np.ones((2, 5), dtype=dtype), np.array(["a", "b"])).value
-        assert value.dtype == dtype
-        assert value.shape == (2, 5)
+def test_a_scale_by_hand(worlds):
+    """Without shrinkage the factor is mean e^2 / mean sigma^2 over the rows of the pattern."""
+    model, validation, _ = worlds["regression"]
+    calibrated = sp.recalibrate(
+        model, validation, output="none", pseudo_count=0.0, prior_scale=np.inf
+    )
+    shown = missing.pattern(validation, ["image", "audio"])
+    before, after = (m.predict(shown, "none").reconstruction["text"] for m in (model, calibrated))
+    truth = model.encode(validation).values["text"]
+    factor = (truth - before.loc).square().mean() / before.scale.square().mean()
+    torch.testing.assert_close(after.scale, before.scale * factor.sqrt(), rtol=1e-4, atol=1e-6)
+    assert torch.equal(after.loc, before.loc)
 
 
-@pytest.mark.parametrize("kind", ["scale", "affine", "isotonic"])
-def test_json_round_trip_is_exact(kind):
-    for pattern in (rows()[2], np.arange(6000) % 3):
-        model = VarianceRecalibration.fit(*rows()[:2], pattern, kind)
-        back = VarianceRecalibration.from_dict(json.loads(json.dumps(model.to_dict())))
-        s2 = np.linspace(0.1, 5, 6000)
-        np.testing.assert_array_equal(
-            back.transform(s2, pattern).value, model.transform(s2, pattern).value
-        )
-        assert back.pseudo_count == model.pseudo_count
+def test_the_groups_of_the_rows_are_heard(worlds):
+    """One group alone confirms no factor, over all patterns; the same rows one by one do."""
+    model, validation, _ = worlds["regression"]
+    family = validation.replace(group=torch.zeros(len(validation), dtype=torch.long))
+    alone = sp.recalibrate(model, validation).calibration.reconstruction.maps
+    with pytest.warns(UserWarning, match="of one group, and one group can not tell"):
+        together = sp.recalibrate(model, family).calibration.reconstruction.maps
+    for name in alone:
+        assert together[name].overall.scale == pytest.approx(1)
+        assert all(own.weight == 0 for own in together[name].patterns.values())
+        assert abs(np.log(alone[name].overall.scale)) > 1e-3
 
 
-def test_a_pattern_without_errors_stays_finite_and_small():
-    s2, e2, pattern = rows()
-    e2 = np.where(pattern == "c", 0.0, e2)
-    value = VarianceRecalibration.fit(s2, e2, pattern).transform(np.ones(1), np.array(["c"])).value
-    assert 0 < value[0] < 0.1
+def test_sources_keep_their_shares_and_add_up(worlds):
+    model, validation, new = worlds["regression"]
+    masked = every_mask(new[:50])
+    half = sp.recalibrate(model, validation, output="none").predict(masked.batch)
+    whole = sp.recalibrate(model, validation).predict(masked.batch)
+    assert not torch.allclose(half.total, whole.total, rtol=1e-2)
+    torch.testing.assert_close(sum(whole.variance.values()), whole.total)
+    for name, share in half.moments["taylor"].share.items():
+        torch.testing.assert_close(whole.moments["taylor"].share[name], share)
+    assert torch.equal(half.mean, whole.mean)
 
 
-def test_table_shows_rows_and_weights():
-    table = VarianceRecalibration.fit(*rows()).to_dataframe()
-    assert table["pattern"].tolist() == ["overall", "a", "b", "c"]
-    assert table["rows"][0] == table["rows"][1:].sum() == 6000
+@pytest.mark.parametrize("task", ["classification", "multilabel"])
+def test_probabilities_are_those_of_the_divided_logits(worlds, task):
+    model, validation, new = worlds[task]
+    prediction = sp.recalibrate(model, validation).predict(every_mask(new[:50]).batch)
+    for road in ("none", "taylor"):
+        m = prediction.moments[road]
+        expected = model.head.probabilities(Output(m.mean, m.variance))
+        torch.testing.assert_close(prediction.probabilities[road], expected)
 
 
-def test_bad_input_is_refused():
-    s2, e2, pattern = rows(n=30)
-    with pytest.raises(ValueError, match="Every `squared_error` is zero: there is no scale"):
-        VarianceRecalibration.fit(s2, 0 * e2, pattern)
-    with pytest.raises(ValueError, match="`variance` must be non-negative"):
-        VarianceRecalibration.fit(-s2, e2, pattern)
-    with pytest.raises(ValueError, match="`pseudo_count` must be at least 0; got -1"):
-        VarianceRecalibration.fit(s2, e2, pattern, pseudo_count=-1.0)
-    model = VarianceRecalibration.fit(s2, e2, pattern)
-    with pytest.raises(TypeError, match="the fit knows patterns such as 'a'; every row would"):
-        model.transform(s2, np.zeros(30, dtype=int))
-    with pytest.raises(ValueError, match="Expected a stored 'VarianceRecalibration'; got type 'x'"):
-        VarianceRecalibration.from_dict({"type": "x"})
+def test_patterns_never_seen_get_the_overall_fit_and_the_result_says_so(worlds):
+    model, validation, new = worlds["regression"]
+    R = len(validation)
+    known = missing.pattern(validation, ["image", "text"])
+    known = sp.Batch.cat([validation[: R // 2], known[R // 2 :]])
+    calibrated = sp.recalibrate(model, known, masks="recorded")
+    assert not calibrated.calibration.reconstruction.maps  # nothing was hidden on purpose
+    shown = sp.Batch.cat([new[:5], missing.pattern(new[5:10], ["audio"])])
+    found, plain = (m.predict(shown) for m in (calibrated, model))
+    assert found.seen.tolist() == [True] * 5 + [False] * 5
+    overall = calibrated.calibration.output["taylor"].maps[0].overall.scale
+    torch.testing.assert_close(found.total[5:], overall * plain.total[5:], rtol=1e-4, atol=0)
+    assert found.summary()["seen"].tolist() == [False, True]
+    assert found.to_dataframe()["seen"].tolist() == found.seen.tolist()
+
+
+def test_every_pattern_of_what_was_hidden_on_purpose_was_seen(worlds):
+    model, validation, new = worlds["classification"]
+    assert sp.recalibrate(model, validation).predict(every_mask(new[:20]).batch).seen.all()
+
+
+def test_the_model_beneath_stays_as_it_is_and_is_what_a_second_calibration_starts_from(worlds):
+    model, validation, new = worlds["regression"]
+    batch = missing.mcar(new[:100], 0.4, seed=0)
+    before = model.predict(batch)
+    once = sp.recalibrate(model, validation)
+    twice = sp.recalibrate(once, validation)
+    for a, b in ((before, model), (before, once.uncalibrated()), (once.predict(batch), twice)):
+        assert torch.equal(a.total, b.predict(batch).total)
+    assert not torch.equal(before.total, once.predict(batch).total)
+
+
+@pytest.mark.parametrize("masks", ["every", "random"])
+def test_rows_that_lack_modalities_say_nothing_about_them(worlds, masks):
+    """Absent entries hold anything; what they hold may not reach the calibration."""
+    model, validation, new = worlds["classification"]
+    gappy = missing.mcar(validation, 0.3, seed=5)
+    found = sp.recalibrate(model, gappy, masks=masks).calibration
+    rows = found.reconstruction.maps["text"].to_dataframe().set_index("pattern")["rows"]
+    has_all = int(gappy.available.all(1).sum())
+    if masks == "every":
+        assert rows["image+audio"] == has_all
+    assert rows["overall"] > has_all
+
+
+def test_both_roads_have_maps_of_their_own(worlds):
+    model, validation, new = worlds["regression"]
+    batch = missing.mcar(new[:40], 0.4, seed=0)
+    calibrated = sp.recalibrate(model, validation[:60], propagate="both", num_samples=30)
+    found = calibrated.predict(batch, "both", num_samples=30)
+    assert set(found.moments) == {"none", "taylor", "sampling"}
+    found.cross_check()
+    only_taylor = sp.recalibrate(model, validation[:60])
+    with pytest.raises(ValueError, match=r"knows the roads \['none', 'taylor'\]; got \['sampling'"):
+        only_taylor.predict(batch, "sampling", num_samples=30)
+
+
+def test_sequences_keep_their_shape():
+    batch = make_batch(60, missing=False)
+    model = make_model(batch, "transformer")
+    found = sp.recalibrate(model, batch).predict(every_mask(batch[:5]).batch)
+    plain = model.predict(every_mask(batch[:5]).batch)
+    for name, (loc, scale) in plain.reconstruction.items():
+        assert found.reconstruction[name].scale.shape == scale.shape
+        assert torch.equal(found.reconstruction[name].loc, loc)
+
+
+def test_the_table_lists_every_map(worlds):
+    model, validation, _ = worlds["classification"]
+    table = sp.recalibrate(model, validation).calibration.to_dataframe()
+    assert table.columns[:5].tolist() == ["part", "target", "pattern", "rows", "weight"]
+    assert set(table["part"]) == {"reconstruction", "output/none", "output/taylor"}
+    assert set(table["pattern"]) >= set(mask_pattern(np.eye(3, dtype=bool), validation.modalities))
+
+
+def test_bad_input_is_refused(worlds):
+    model, validation, _ = worlds["regression"]
+    with pytest.raises(ValueError, match="`output` must be one of .* for regression; got 'temp"):
+        sp.recalibrate(model, validation, output="temperature")
+    with pytest.raises(ValueError, match="`reconstruction` must be one of .*; got 'linear'"):
+        sp.recalibrate(model, validation, reconstruction="linear")
+    with pytest.raises(ValueError, match="`masks` must be one of .*; got 'all'"):
+        sp.recalibrate(model, validation, masks="all")
+    with pytest.raises(ValueError, match="`validation` has no targets"):
+        sp.recalibrate(model, validation.replace(target=None))
+    with pytest.raises(ValueError, match="The model is not fitted: call `sp.fit"):
+        sp.recalibrate(sp.SURE(model.backbone), validation)
+    with pytest.raises(ValueError, match="A calibrated model is not trained"):
+        sp.fit(sp.recalibrate(model, validation), validation)
+
+
+def test_the_weights_stay_a_source_under_a_calibration(tmp_path):
+    """A posterior of the weights draws through the recalibrated scales, and is saved with them."""
+    batch = make_batch(120, missing=False, task="regression")
+    model = make_model(batch)
+    sp.fit(model, batch, batch, epochs=1, progress_bar=False, guide="laplace")
+    calibrated = sp.recalibrate(model, batch)
+    shown = missing.mcar(batch[:30], 0.4, seed=0)
+    prediction = calibrated.predict(shown)
+    assert "weights" in prediction.variance
+    torch.testing.assert_close(sum(prediction.variance.values()), prediction.total)
+    calibrated.save(tmp_path)
+    again = sp.CalibratedSURE.load(tmp_path).predict(shown)
+    assert torch.equal(again.total, prediction.total)

@@ -5,7 +5,7 @@ import torch
 
 from sure_pyro import backbones, data, models, training
 from sure_pyro.data.masked_rows import draw_masks
-from tests.calibrated import conftest as calibrated
+from tests.calibration import conftest as calibrated
 
 worlds = calibrated.worlds  # by task: a model whose sizes are wrong, and rows
 

@@ -9,7 +9,7 @@ import torch
 
 import sure_pyro as sp
 from sure_pyro.evaluation.rows import rows_for, rows_of
-from tests.calibrated.conftest import stretched
+from tests.calibration.conftest import stretched
 from tests.models.conftest import make_batch, make_model
 
 NAMES = ("cat", "dog", "owl")

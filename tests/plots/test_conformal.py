@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sure_pyro.calibration import ConformalIntervals
+from sure_pyro.calibration.arrays import ConformalIntervals
 from sure_pyro.metrics import per_pattern
 from sure_pyro.plots import plot_conformal_coverage
 

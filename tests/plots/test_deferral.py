@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sure_pyro.calibration import DeferralThresholds
+from sure_pyro.calibration.arrays import DeferralThresholds
 from sure_pyro.plots import plot_deferral
 
 PATTERN = np.repeat(["audio", "text"], 4)

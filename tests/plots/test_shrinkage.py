@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from sure_pyro.calibration import VarianceRecalibration
+from sure_pyro.calibration.arrays import VarianceRecalibration
 from sure_pyro.plots import plot_shrinkage
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from sure_pyro.calibration import TemperatureScaling
+from sure_pyro.calibration.arrays import TemperatureScaling
 from sure_pyro.metrics import categorical_nll, ece
 
 TRUE = {"a": 1.0, "b": 3.0, "c": 0.5}

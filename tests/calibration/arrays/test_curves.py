@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.isotonic import IsotonicRegression
 
-from sure_pyro.calibration.curves import SHAPES, Curve, fit_curve
+from sure_pyro.calibration.arrays.curves import SHAPES, Curve, fit_curve
 
 
 def noisy(truth, rows=20000, seed=0):

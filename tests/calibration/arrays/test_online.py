@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sure_pyro.calibration import TemperatureScaling, VarianceRecalibration
-from sure_pyro.calibration.following import (
+from sure_pyro.calibration.arrays import TemperatureScaling, VarianceRecalibration
+from sure_pyro.calibration.arrays.online import (
     DOUBT_PER_LOG_T,
     SMALLEST,
     Followed,

@@ -31,7 +31,7 @@ import numpy as np
 import scipy.stats
 from jaxtyping import Bool, Float
 
-from sure_pyro.calibration.following import (
+from sure_pyro.calibration.arrays.online import (
     Followed,
     check_step,
     follow,

@@ -21,8 +21,8 @@ import torch
 from jaxtyping import Bool, Int, Shaped
 from torch import Tensor
 
-from sure_pyro.calibration import TemperatureScaling, VarianceRecalibration
-from sure_pyro.calibration.following import check_step, largest_sum
+from sure_pyro.calibration.arrays import TemperatureScaling, VarianceRecalibration
+from sure_pyro.calibration.arrays.online import check_step, largest_sum
 from sure_pyro.evaluation.arrays import as_float64
 from sure_pyro.evaluation.hidden import Hidden
 from sure_pyro.metrics import mask_pattern
@@ -42,7 +42,7 @@ class Evidence(NamedTuple):
     pattern, row, groups : ndarray, shape (N,)
         What is visible, which row it is, and which rows err together.
     pseudo_count, prior_scale : float
-        Of patterns against each other, and of all against the model (`calibration.shrinkage`).
+        Of patterns against each other, and of all against the model (`arrays.shrinkage`).
     """
 
     pattern: Shaped[np.ndarray, " N"]

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num, Shaped
 
-from sure_pyro.calibration.mondrian import MondrianQuantiles
+from sure_pyro.calibration.arrays.mondrian import MondrianQuantiles
 from sure_pyro.metrics import check
 from sure_pyro.stored import Stored
 

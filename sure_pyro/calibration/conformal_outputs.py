@@ -1,7 +1,7 @@
 """Conformal intervals and sets on a model's predictions, within each mask pattern.
 
 The normaliser is the propagated standard deviation (regression), the score 1 - p_y (classes); the
-quantiles are those of `sure_pyro.calibration.ConformalIntervals` and `ConformalSets`. Every
+quantiles are those of `sure_pyro.calibration.arrays.ConformalIntervals` and `ConformalSets`. Every
 held-out row is put under every mask that it can have, so each pattern is calibrated on all rows
 that can show it; within a pattern no row occurs twice, and the guarantee is the usual one. Where
 rows come in groups, it is one for a row of a new group, every group counting the same.
@@ -15,17 +15,17 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import pandas as pd
 
-from sure_pyro.calibrated.held_out import families, held_out, stream
-from sure_pyro.calibrated.model import CalibratedPrediction
-from sure_pyro.calibrated.road import (
+from sure_pyro.calibration.arrays import ConformalIntervals, ConformalSets, Intervals, Sets
+from sure_pyro.calibration.arrays.conformal import Rare
+from sure_pyro.calibration.checks import (
     check_kind,
     check_regression,
     check_road,
     followed_by,
     sizes_moved,
 )
-from sure_pyro.calibration import ConformalIntervals, ConformalSets, Intervals, Sets
-from sure_pyro.calibration.conformal import Rare
+from sure_pyro.calibration.held_out import families, held_out, stream
+from sure_pyro.calibration.model import CalibratedPrediction
 from sure_pyro.data import Batch
 from sure_pyro.data.store import LatentStore
 from sure_pyro.evaluation.arrays import as_float64

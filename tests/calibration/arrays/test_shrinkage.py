@@ -6,7 +6,7 @@ import pytest
 import scipy.integrate
 from hypothesis import given
 
-from sure_pyro.calibration.shrinkage import (
+from sure_pyro.calibration.arrays.shrinkage import (
     PRIOR_SCALE,
     moment_pseudo_count,
     own_weight,

@@ -14,8 +14,8 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from sure_pyro.backbones import Backbone
-from sure_pyro.calibrated.held_out import stream
-from sure_pyro.calibrated.maps import (
+from sure_pyro.calibration.held_out import stream
+from sure_pyro.calibration.maps import (
     Answer,
     OutputMap,
     ReconstructionMaps,
@@ -189,7 +189,7 @@ class CalibratedSURE(SURE):
             With the same weights. Within every pattern, claimed variances are squared errors and
             claimed error rates actual ones in the mean over the long run, whatever order outcomes
             come in, as long as errors stay bounded and no more answers are wrong than a guess gets
-            wrong. How far is told in `sure_pyro.calibration.following`.
+            wrong. How far is told in `sure_pyro.calibration.arrays.online`.
 
         Raises
         ------

@@ -5,7 +5,7 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from sure_pyro.calibration import ConformalIntervals, ConformalSets
+from sure_pyro.calibration.arrays import ConformalIntervals, ConformalSets
 from sure_pyro.metrics import interval_coverage
 
 LEVEL, REPETITIONS, TEST_ROWS = 0.9, 200, 300

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from sure_pyro.calibration.allocation import (
+from sure_pyro.calibration.arrays.allocation import (
     LossCurves,
     allocate,
     allocate_risk,

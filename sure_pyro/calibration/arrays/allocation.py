@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.special
 
-from sure_pyro.calibration.risk_control import controlled_threshold
+from sure_pyro.calibration.arrays.risk_control import controlled_threshold
 from sure_pyro.metrics.patterns import Pattern, rows_by_pattern
 
 PRIOR_SDS = (0.0, 0.1, 0.3, 1.0)  # tau, from one threshold for all to hardly any pull

@@ -6,7 +6,7 @@ import scipy.stats
 import torch
 
 import sure_pyro as sp
-from sure_pyro.calibration import Intervals
+from sure_pyro.calibration.arrays import Intervals
 from sure_pyro.data import every_mask, missing
 from sure_pyro.metrics import per_pattern
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sure_pyro.calibrated.model import CalibratedPrediction
+from sure_pyro.calibration.model import CalibratedPrediction
 from sure_pyro.metrics import check
 from sure_pyro.models import Prediction
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 import sure_pyro as sp
-from sure_pyro.calibrated.held_out import stream
+from sure_pyro.calibration.held_out import stream
 from sure_pyro.data import every_mask
 from sure_pyro.evaluation import hidden_latents
 from sure_pyro.evaluation.arrays import as_float64

@@ -4,7 +4,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sure_pyro.calibration import controlled_threshold, risk_p_value
+from sure_pyro.calibration.arrays import controlled_threshold, risk_p_value
 
 
 @pytest.mark.parametrize(("errors", "rows", "risk"), [(0, 30, 0.1), (3, 100, 0.05), (40, 50, 0.9)])

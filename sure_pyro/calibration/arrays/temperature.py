@@ -20,15 +20,15 @@ import scipy.optimize
 import scipy.special
 from jaxtyping import Int, Num, Shaped
 
-from sure_pyro.calibration import shrinkage
-from sure_pyro.calibration.following import (
+from sure_pyro.calibration.arrays import shrinkage
+from sure_pyro.calibration.arrays.online import (
     Followed,
     check_step,
     follow,
     largest_sum,
     move_temperature,
 )
-from sure_pyro.calibration.recalibration import Recalibrated
+from sure_pyro.calibration.arrays.variance import Recalibrated
 from sure_pyro.metrics import check
 from sure_pyro.metrics.patterns import Pattern, rows_by_pattern
 from sure_pyro.stored import Stored

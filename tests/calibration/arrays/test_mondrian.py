@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sure_pyro.calibration.mondrian import MondrianQuantiles, conformal_quantile, rows_needed
+from sure_pyro.calibration.arrays.mondrian import MondrianQuantiles, conformal_quantile, rows_needed
 
 
 def fit(scores, pattern, level=0.9, rare="pooled", minimum_rows=None, row=None, groups=None):

@@ -15,13 +15,13 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
-from sure_pyro.calibrated.conformal import around, as_promised, rows_followed
-from sure_pyro.calibrated.held_out import families, held_out, stream
-from sure_pyro.calibrated.model import CalibratedPrediction
-from sure_pyro.calibrated.road import check_kind, followed_by
-from sure_pyro.calibration import ConformalIntervals, Intervals
-from sure_pyro.calibration.conformal import Rare
-from sure_pyro.calibration.mondrian import Quantile
+from sure_pyro.calibration.arrays import ConformalIntervals, Intervals
+from sure_pyro.calibration.arrays.conformal import Rare
+from sure_pyro.calibration.arrays.mondrian import Quantile
+from sure_pyro.calibration.checks import check_kind, followed_by
+from sure_pyro.calibration.conformal_outputs import around, as_promised, rows_followed
+from sure_pyro.calibration.held_out import families, held_out, stream
+from sure_pyro.calibration.model import CalibratedPrediction
 from sure_pyro.data import Batch
 from sure_pyro.data.store import LatentStore, in_memory
 from sure_pyro.evaluation.arrays import as_float64
