@@ -260,9 +260,13 @@ def run(data: sp.Batch, seen: sp.Batch, encoders: tuple, seed: int, small: bool)
         model = sp.SURE(backbone)
         options = {"epochs": 3} if small else {}
         sp.fit(
-            model, *parts[:2], objective="faithful:elbo+pcc", seed=seed, progress_bar=False,
+            model,
+            *parts[:2],
+            objective="faithful:elbo+pcc",
+            seed=seed,
+            progress_bar=False,
             **options,
-        )  # fmt: skip
+        )
 
     with steps.step("encode the validation and the test part"):
         validation, test = (latents_of(model, rows) for rows in parts[1:])

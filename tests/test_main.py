@@ -17,8 +17,8 @@ def test_a_small_file_becomes_a_report(tmp_path, capsys):
     batch, _ = synthetic(90, seed=0)
     save_npz(tmp_path / "small.npz", batch)
     out = tmp_path / "report"
-    assert run("demo", "--data", tmp_path / "small.npz", "--out", out, "--epochs", 2,
-               "--objectives", "elbo", "--seed", 3) == 0  # fmt: skip
+    options = ["--epochs", "2", "--objectives", "elbo", "--seed", "3"]
+    assert run("demo", "--data", tmp_path / "small.npz", "--out", out, *options) == 0
     printed = capsys.readouterr().out
     assert "May I trust the reconstructions?" in printed
     assert f"The report is in {out / 'index.html'}." in printed

@@ -13,9 +13,11 @@ from sure_pyro import comparison
 def loaded(statement: str) -> set[str]:
     """Modules that a statement imports, in a process of its own."""
     code = f"{statement}\nimport sys\nprint(*sys.modules)"
-    return set(subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True
-    ).stdout.split())  # fmt: skip
+    return set(
+        subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True
+        ).stdout.split()
+    )
 
 
 def test_every_name_is_there_and_is_no_module_in_disguise():

@@ -68,9 +68,16 @@ def complete_rows(batch: Batch, num_rows: int) -> Batch:
             padding[name] = batch.padding[name][rows]
     rows = torch.zeros(num_rows, dtype=torch.int64)
     return batch[rows]._with(
-        features=features, padding=padding, available=torch.ones_like(batch.available[rows]),
-        recorded={}, target=None, task=None, class_names=None, group=None, test=None,
-    )  # fmt: skip
+        features=features,
+        padding=padding,
+        available=torch.ones_like(batch.available[rows]),
+        recorded={},
+        target=None,
+        task=None,
+        class_names=None,
+        group=None,
+        test=None,
+    )
 
 
 def _picked(rows: Tensor, x: Tensor) -> Tensor:

@@ -17,9 +17,11 @@ def add_demo(commands) -> None:
     p.add_argument("--seed", type=int, default=0, help="of split, weights, masks and draws")
     p.add_argument("--epochs", type=positive, help="of each phase, instead of the defaults")
     p.add_argument(
-        "--objectives", type=_objectives, default=",".join(OBJECTIVES),
+        "--objectives",
+        type=_objectives,
+        default=",".join(OBJECTIVES),
         help="which to compare; the report is on elbo+pcc, or on the last",
-    )  # fmt: skip
+    )
     p.add_argument("--quiet", action="store_true", help="no progress bars, no text")
     p.set_defaults(run=run_demo)
 

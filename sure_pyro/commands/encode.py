@@ -28,10 +28,11 @@ def add_encode(commands) -> None:
     p.add_argument("--dataset", choices=DATASETS, help="by default the one of the system")
     p.add_argument("--data", type=Path, required=True, help="folder of the dataset's files")
     p.add_argument(
-        "--checkpoint", type=Path,
+        "--checkpoint",
+        type=Path,
         help="weights of the system; for transformers the folder of model, tokenizer and image "
         "processor, as `save_pretrained` wrote them; see docs/hugging_face.md",
-    )  # fmt: skip
+    )
     p.add_argument("--tiny", action="store_true", help="a tiny system of random weights instead")
     _add_of_systems(p)
     _add_of_datasets(p)
@@ -40,54 +41,65 @@ def add_encode(commands) -> None:
 
 def _add_of_systems(p: argparse.ArgumentParser) -> None:
     p.add_argument(
-        "--variant", default="cross_modal_context",
-        help="of mmml (default: cross_modal_context)",
-    )  # fmt: skip
+        "--variant", default="cross_modal_context", help="of mmml (default: cross_modal_context)"
+    )
     p.add_argument(
-        "--config", type=Path, metavar="FILE",
+        "--config",
+        type=Path,
+        metavar="FILE",
         help="sizes of mmml as JSON, where they are not the published ones; see docs/mmml.md",
-    )  # fmt: skip
+    )
     p.add_argument(
         "--num-image-embeds", type=positive, default=1, help="of mmbt, as it was trained (1)"
     )
     p.add_argument("--width", type=positive, default=128, help="of hamlet, as it was trained (128)")
     p.add_argument(
-        "--architecture", metavar="CLASS",
+        "--architecture",
+        metavar="CLASS",
         help="of transformers: class of the model (default: the one it was saved as)",
-    )  # fmt: skip
+    )
     p.add_argument(
         "--tokenizer",
         help="folder or name of that of mmml, mmbt or transformers (default: that of the encoder; "
         "of transformers, that in the model's folder)",
-    )  # fmt: skip
+    )
     p.add_argument(
-        "--max-length", type=positive,
+        "--max-length",
+        type=positive,
         help="tokens of a text (default: mmml 96, mmbt 128, transformers 128 or as many as the "
         "model takes)",
-    )  # fmt: skip
+    )
 
 
 def _add_of_datasets(p: argparse.ArgumentParser) -> None:
     p.add_argument(
-        "--on-error", choices=("error", "skip"), default="error",
+        "--on-error",
+        choices=("error", "skip"),
+        default="error",
         help="what to do about rows that can not be read (default: error)",
-    )  # fmt: skip
+    )
     p.add_argument(
-        "--missing-files", choices=("error", "absent"), default="error",
+        "--missing-files",
+        choices=("error", "absent"),
+        default="error",
         help="what a sound or picture that is not there means: an error, or that its row has none "
         "(mosi, mm-imdb; default: error)",
-    )  # fmt: skip
+    )
     p.add_argument(
         "--resample", action="store_true", help="convert sound that is not at 16 kHz (mosi)"
     )
     p.add_argument(
-        "--protocol", choices=tuple(TEST), default="cross_subject",
+        "--protocol",
+        choices=tuple(TEST),
+        default="cross_subject",
         help="test part of mmact (default: cross_subject)",
-    )  # fmt: skip
+    )
     p.add_argument(
-        "--modalities", type=names, default=MODALITIES,
+        "--modalities",
+        type=names,
+        default=MODALITIES,
         help=f"of mmact, separated by commas (default: {','.join(MODALITIES)})",
-    )  # fmt: skip
+    )
 
 
 def run_encode(options: argparse.Namespace) -> int:
@@ -107,10 +119,13 @@ def run_encode(options: argparse.Namespace) -> int:
     write_text(folder.ids_file, json.dumps(data.ids))
     try:
         store = encode_store(
-            backbone, data, folder.store, tokenizer=tokenizer,
+            backbone,
+            data,
+            folder.store,
+            tokenizer=tokenizer,
             settings=_latents_depend_on(as_settings(options)) | {"files": _read_beside(options)},
             progress_bar=not options.quiet,
-        )  # fmt: skip
+        )
     except KeyboardInterrupt:
         raise KeyboardInterrupt("Run it again to go on.") from None
     if not options.quiet:

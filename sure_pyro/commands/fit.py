@@ -32,10 +32,18 @@ def run_fit(options: argparse.Namespace) -> int:
     train, validation = (folder.part(name, options.seed) for name in ("train", "validation"))
     model = SURE(backbone)
     history = fit(
-        model, train, validation, options.objective,
-        seed=options.seed, epochs=options.epochs, batch_size=options.batch_size, lr=options.lr,
-        checkpoint=folder.checkpoint, resume=True, progress_bar=not options.quiet,
-    )  # fmt: skip
+        model,
+        train,
+        validation,
+        options.objective,
+        seed=options.seed,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        lr=options.lr,
+        checkpoint=folder.checkpoint,
+        resume=True,
+        progress_bar=not options.quiet,
+    )
     if history.interrupted:
         raise KeyboardInterrupt("Run it again to go on.")
     folder.record("fit", options)

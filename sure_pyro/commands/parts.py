@@ -89,7 +89,11 @@ def _moments_in(path: Path) -> Moments:
         for group in ("sources/", "errors/")
     }
     return Moments(
-        tensors["mean"], within["sources/"], errors=within["errors/"],
-        explained=tensors.get("explained"), rows_share_draws=share, num_samples=num_samples,
+        tensors["mean"],
+        within["sources/"],
+        errors=within["errors/"],
+        explained=tensors.get("explained"),
+        rows_share_draws=share,
+        num_samples=num_samples,
         method=method,
-    )  # fmt: skip
+    )

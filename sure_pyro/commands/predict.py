@@ -36,19 +36,25 @@ def add_predict(commands) -> None:
     add_run(p)
     p.add_argument("--part", choices=PARTS, default="test", help="of the rows (default: test)")
     p.add_argument(
-        "--propagate", choices=METHODS, default="taylor",
+        "--propagate",
+        choices=METHODS,
+        default="taylor",
         help="how reconstruction variance reaches the output (default: taylor)",
-    )  # fmt: skip
+    )
     p.add_argument("--num-samples", type=positive, default=200, help="draws (default: 200)")
     p.add_argument("--seed", type=int, default=0, help="of the draws (default: 0)")
     p.add_argument(
-        "--hide", type=names, default=(),
+        "--hide",
+        type=names,
+        default=(),
         help="modalities to take away, separated by commas, even from rows that have no other",
-    )  # fmt: skip
+    )
     p.add_argument(
-        "--format", choices=FORMATS, default="csv",
+        "--format",
+        choices=FORMATS,
+        default="csv",
         help="of the table (default: csv); parquet needs the extra `parquet`",
-    )  # fmt: skip
+    )
     p.set_defaults(run=run_predict, all_threads=True)
 
 
@@ -88,9 +94,8 @@ def _predict_blocks(
             block = rows.select(torch.arange(start, min(start + BLOCK, len(rows))))
             batch = _hidden(block.batch(), options.hide)
             prediction = model.predict(
-                batch, options.propagate, num_samples=options.num_samples,
-                seed=options.seed + start,
-            )  # fmt: skip
+                batch, options.propagate, num_samples=options.num_samples, seed=options.seed + start
+            )
             moments = prediction.moments if options.propagate == "both" else {}
             parts.write(i, _table(prediction, batch, block.source.numpy(), ids), moments)
 

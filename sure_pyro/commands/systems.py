@@ -91,9 +91,8 @@ def build_mmbt(options: argparse.Namespace, data: RawDataset) -> tuple[Backbone,
 
     N = options.num_image_embeds
     tokenizer = tokenizer_of(
-        options, "bert-base-uncased", 128,
-        add_special_tokens=False, return_token_type_ids=False,
-    )  # fmt: skip
+        options, "bert-base-uncased", 128, add_special_tokens=False, return_token_type_ids=False
+    )
     if options.tiny:
         return MMBT.tiny(len(data.class_names or ()), N), tokenizer
     special = {"cls_id": tokenizer.func.cls_token_id, "sep_id": tokenizer.func.sep_token_id}
@@ -104,9 +103,12 @@ def read_actions(options: argparse.Namespace) -> RawDataset:
     """MMAct."""
     sizes: dict[str, Any] = {"frames": 4, "windows": 6, **TINY_PICTURES} if options.tiny else {}
     return read_mmact(
-        options.data, protocol=options.protocol, modalities=options.modalities,
-        on_error=options.on_error, **sizes,
-    )  # fmt: skip
+        options.data,
+        protocol=options.protocol,
+        modalities=options.modalities,
+        on_error=options.on_error,
+        **sizes,
+    )
 
 
 def build_hamlet(options: argparse.Namespace, data: RawDataset) -> tuple[Backbone, Any]:

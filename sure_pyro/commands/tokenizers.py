@@ -40,9 +40,12 @@ def tokenizer_of(options: argparse.Namespace, name: str, length: int, **form: An
         raise ValueError(f"{advice} It holds none of {', '.join(files)}.")
     return partial(
         found,
-        padding="max_length", truncation=True, max_length=options.max_length or length,
-        return_tensors="pt", **form,
-    )  # fmt: skip
+        padding="max_length",
+        truncation=True,
+        max_length=options.max_length or length,
+        return_tensors="pt",
+        **form,
+    )
 
 
 def characters(texts: list[str]) -> dict[str, Tensor]:

@@ -48,9 +48,11 @@ class OwnTokens:
 def read_for_model(options: argparse.Namespace) -> RawDataset:
     """MM-IMDB, with pictures as the model's image processor makes them."""
     return read_mm_imdb(
-        options.data, process=ImageProcessor(_image_processor(options.checkpoint)),
-        missing_files=options.missing_files, on_error=options.on_error,
-    )  # fmt: skip
+        options.data,
+        process=ImageProcessor(_image_processor(options.checkpoint)),
+        missing_files=options.missing_files,
+        on_error=options.on_error,
+    )
 
 
 def build_model(options: argparse.Namespace, data: RawDataset) -> tuple[Backbone, Any]:
@@ -119,7 +121,8 @@ def _positions(net: nn.Module) -> int:
     unused = [
         layer.padding_idx + 1
         for layer in net.modules()
-        if isinstance(layer, nn.Embedding) and layer.padding_idx is not None
+        if isinstance(layer, nn.Embedding)
+        and layer.padding_idx is not None
         and layer.num_embeddings == positions
-    ]  # fmt: skip
+    ]
     return positions - max(unused, default=0)

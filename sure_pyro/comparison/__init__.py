@@ -7,7 +7,14 @@ from sure_pyro.comparison.run import compare
 from sure_pyro.comparison.save import save_comparison
 
 __all__ = [
-    "compare", "Comparison", "Failure", "save_comparison",
+    "compare",
+    "Comparison",
+    "Failure",
+    "save_comparison",
     # what can be compared
-    "Recipe", "recipe", "Filling", "Built", "Fitted",
-]  # fmt: skip
+    "Recipe",
+    "recipe",
+    "Filling",
+    "Built",
+    "Fitted",
+]

@@ -172,10 +172,16 @@ def fit_guide(model: SURE, train, validation, recipe: Recipe, seed: int, options
     """Fit the guide of a recipe over the weights of a fitted model."""
     assert recipe.guide is not None
     return fit(
-        model, train, validation, recipe.objective, phases=(),
+        model,
+        train,
+        validation,
+        recipe.objective,
+        phases=(),
         guide=weight_guide(recipe.guide, **recipe.guide_options),
-        seed=seed, progress_bar=False, **options,
-    )  # fmt: skip
+        seed=seed,
+        progress_bar=False,
+        **options,
+    )
 
 
 def _numbered_as(model: Any, masked: MaskedRows) -> MaskedRows:
@@ -184,11 +190,14 @@ def _numbered_as(model: Any, masked: MaskedRows) -> MaskedRows:
         return masked
     batch, complete = (
         aligned(
-            b, task=str(b.task), outputs=len(model.class_names), names=model.class_names,
+            b,
+            task=str(b.task),
+            outputs=len(model.class_names),
+            names=model.class_names,
             argument="test",
         )
         for b in (masked.batch, masked.complete)
-    )  # fmt: skip
+    )
     return replace(masked, batch=batch, complete=complete)
 
 

@@ -68,19 +68,23 @@ def ranks(values: pd.DataFrame, metric: Metric, level: float = LEVEL) -> pd.Data
     order = [m for m in order if np.isfinite(bad[m]).any()]
     worse = {
         (a, b): paired_difference(bad[a].to_numpy(), bad[b].to_numpy(), level).lower > 0
-        for a in order for b in order if a != b
-    }  # fmt: skip
+        for a in order
+        for b in order
+        if a != b
+    }
     lines = []
     for position, m in enumerate(order):
         others = [o for o in order if o != m]
-        lines.append({
-            "model": m,
-            "mean": values[m].mean(),
-            "sd": values[m].std(),
-            "rank": position + 1,
-            "best": 1 + sum(worse[m, o] for o in others),
-            "worst": len(order) - sum(worse[o, m] for o in others),
-            "within_noise": position == 0 or not worse[m, order[0]],
-        })  # fmt: skip
+        lines.append(
+            {
+                "model": m,
+                "mean": values[m].mean(),
+                "sd": values[m].std(),
+                "rank": position + 1,
+                "best": 1 + sum(worse[m, o] for o in others),
+                "worst": len(order) - sum(worse[o, m] for o in others),
+                "within_noise": position == 0 or not worse[m, order[0]],
+            }
+        )
     columns = ["model", "mean", "sd", "rank", "best", "worst", "within_noise"]
     return pd.DataFrame(lines, columns=columns).set_index("model")

@@ -60,12 +60,17 @@ class Plan:
         if isinstance(spec, Fitted):
             model = spec.of_seed(seed)
             settings = {
-                **base, **self.protocol.settings(), "fitted": identity(model),
+                **base,
+                **self.protocol.settings(),
+                "fitted": identity(model),
                 "own predict": identity(spec.predict),
-            }  # fmt: skip
+            }
         else:
-            below = {**base, "backbone": identity(self.backbone),
-                     "pretraining": identity(self.pretraining)}  # fmt: skip
+            below = {
+                **base,
+                "backbone": identity(self.backbone),
+                "pretraining": identity(self.pretraining),
+            }
             settings = {**below, **self.protocol.settings(), **spec.settings()}
         record = self.store.read_cell(names, settings)
         if record is not None:
@@ -80,8 +85,9 @@ class Plan:
             point = results[needs[1]] if len(needs) > 1 else None
             return spec, parts, seed, backbone, point, self.protocol
 
-        self.jobs[key] = Job(key, run_cell, arguments, needs, here=isinstance(spec, Fitted),
-                             cost=_cost(spec))  # fmt: skip
+        self.jobs[key] = Job(
+            key, run_cell, arguments, needs, here=isinstance(spec, Fitted), cost=_cost(spec)
+        )
 
     def _below(self, spec: Spec, parts: Rows, seed: int, below: Settings) -> tuple[str, ...]:
         """Jobs of the backbone and of the point estimate, added where they are not there yet."""

@@ -73,8 +73,10 @@ def notes(c: Results) -> Iterator[str]:
     if seeds == 1:
         yield "One seed only: nothing is known of the noise, so no difference counts as certain."
     elif seeds:
-        yield (f"{seeds} seeds; ± is the standard deviation over them, [a-b] the ranks that paired "
-               "90 % intervals leave open.")  # fmt: skip
+        yield (
+            f"{seeds} seeds; ± is the standard deviation over them, [a-b] the ranks that paired "
+            "90 % intervals leave open."
+        )
     for f in c.failures:
         yield f"Failed: {f.model} on {f.data}, seed {f.seed}: {f.reason}"
     if c.interrupted:
@@ -85,8 +87,11 @@ def as_text(c: Results) -> str:
     """`repr` of a comparison."""
     parts = [f"Comparison of {len(c.models)} models: {', '.join(c.models)}"]
     for data in datasets(c):
-        parts += [f"\n{data} ({c.tasks[data]}), over all masks that hide something",
-                  short_table(c, data).to_string(), *sentences(c, data)]  # fmt: skip
+        parts += [
+            f"\n{data} ({c.tasks[data]}), over all masks that hide something",
+            short_table(c, data).to_string(),
+            *sentences(c, data),
+        ]
     return "\n".join([*parts, *notes(c)])
 
 

@@ -180,9 +180,8 @@ def recipe(name: str) -> Recipe | Filling:
     """
     if name in FILLINGS:
         return Filling(name)
-    objective, _, guide = name.rpartition("/") if "/" in name else (
-        ("", "", name) if name in GUIDES else (name, "", "")
-    )  # fmt: skip
+    alone = ("", name) if name in GUIDES else (name, "")
+    objective, guide = name.rsplit("/", 1) if "/" in name else alone
     try:
         return Recipe(objective or DEFAULT_OBJECTIVE, guide or None)
     except ValueError as error:

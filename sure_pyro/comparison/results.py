@@ -81,8 +81,15 @@ class Results:
             where = {"kind": OVERALL, "slice": OVERALL, "rows": rows}
             lines += [head | where | {"metric": m, "value": record["costs"][m]} for m in COSTS]
             epochs += [head | epoch for epoch in record["history"]]
-        return cls(pd.DataFrame(lines, columns=COLUMNS), pd.DataFrame(epochs), dict(tasks),
-                   tuple(models), reference, failures, interrupted)  # fmt: skip
+        return cls(
+            pd.DataFrame(lines, columns=COLUMNS),
+            pd.DataFrame(epochs),
+            dict(tasks),
+            tuple(models),
+            reference,
+            failures,
+            interrupted,
+        )
 
     # -- parts of the table ---------------------------------------------------------------------
 
@@ -150,9 +157,13 @@ class Results:
         return frame.reindex([m for m in self.models if m in frame.index])
 
     def ranks(
-        self, name: str, data: str | None = None, kind: str = OVERALL, part: str = OVERALL,
+        self,
+        name: str,
+        data: str | None = None,
+        kind: str = OVERALL,
+        part: str = OVERALL,
         level: float = LEVEL,
-    ) -> pd.DataFrame:  # fmt: skip
+    ) -> pd.DataFrame:
         """Rank the models by a metric: see `sure_pyro.comparison.paired.ranks`.
 
         Raises
@@ -234,8 +245,13 @@ def _difference(
     if certain:
         verdict = "different" if m.better is None else "worse" if bad.lower > 0 else "better"
     seeds = int((np.isfinite(a) & np.isfinite(b)).sum())
-    return {"difference": d.estimate, "lower": d.lower, "upper": d.upper, "seeds": seeds,
-            "verdict": verdict}  # fmt: skip
+    return {
+        "difference": d.estimate,
+        "lower": d.lower,
+        "upper": d.upper,
+        "seeds": seeds,
+        "verdict": verdict,
+    }
 
 
 def _slice_names(table: pd.DataFrame) -> list[str]:

@@ -102,15 +102,18 @@ def compare(
     reference = _checked(reference or next(iter(specs)), specs, seeds, workers, backbone)
     with contextlib.ExitStack() as stack:
         root = out or stack.enter_context(tempfile.TemporaryDirectory(prefix="sure_pyro-"))
-        plan = Plan(Store(Path(root)), Protocol(masks, predict or {}), backbone,
-                    pretraining or {}).add(cuts, specs, seeds)  # fmt: skip
+        plan = Plan(
+            Store(Path(root)), Protocol(masks, predict or {}), backbone, pretraining or {}
+        ).add(cuts, specs, seeds)
         failures, interrupted = _run(plan, workers, progress_bar)
     tasks = {name: str(cut(seeds[0])[2].task) for name, cut in cuts.items()}
     cells = {
         (name, model, seed): plan.finished[name, model, seed]
-        for name in cuts for model in specs for seed in seeds
+        for name in cuts
+        for model in specs
+        for seed in seeds
         if (name, model, seed) in plan.finished
-    }  # fmt: skip
+    }
     return Comparison.of(cells, tasks, tuple(specs), reference, failures, interrupted)
 
 
@@ -118,8 +121,9 @@ def _run(plan: Plan, workers: int, progress_bar: bool) -> tuple[tuple[Failure, .
     """Run the jobs of a plan, keep what is finished; what failed, and whether it was stopped."""
     failures: list[Failure] = []
     cells = len(plan.cells) + len(plan.finished)
-    with tqdm(total=cells, initial=len(plan.finished), desc="cells", unit="cell",
-              disable=not progress_bar) as bar:  # fmt: skip
+    with tqdm(
+        total=cells, initial=len(plan.finished), desc="cells", unit="cell", disable=not progress_bar
+    ) as bar:
         try:
             for job, result in run_jobs(list(plan.jobs.values()), workers):
                 _keep(plan, job, result, failures)

@@ -47,8 +47,13 @@ def save_comparison(c: Results, out: str | Path, about: Mapping[str, Any] | None
     if parts:
         with replacing(out / "comparison.nc") as path:
             c.to_dataset().to_netcdf(path)
-    page = {"title": "Comparison", "how": HOW, "parts": parts, "notes": list(notes(c)),
-            "footer": _footer(run)}  # fmt: skip
+    page = {
+        "title": "Comparison",
+        "how": HOW,
+        "parts": parts,
+        "notes": list(notes(c)),
+        "footer": _footer(run),
+    }
     write_text(out / "run.json", json.dumps(run, indent=2) + "\n")
     write_text(out / "summary.md", render("comparison.md", **page))
     write_text(out / "index.html", render("comparison.html", **page))

@@ -88,9 +88,13 @@ def aligned_with(train: Batch | LatentStore, batch: Batch, argument: str = "vali
         )
     target_of(train)
     return aligned(
-        batch, task=str(train.task), outputs=num_outputs(train), names=train.class_names,
-        argument=argument, whose="`train`",
-    )  # fmt: skip
+        batch,
+        task=str(train.task),
+        outputs=num_outputs(train),
+        names=train.class_names,
+        argument=argument,
+        whose="`train`",
+    )
 
 
 def _renumbered(target: Tensor, own: Names, known: Names, argument: str, whose: str) -> Tensor:

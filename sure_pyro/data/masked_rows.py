@@ -84,9 +84,12 @@ class MaskedRows:
         chosen = torch.from_numpy(index).to(self.batch.available.device)
         names = None if self.names is None else self.names[index]
         return replace(
-            self, batch=self.batch[chosen], hidden=self.hidden[index], row=self.row[index],
+            self,
+            batch=self.batch[chosen],
+            hidden=self.hidden[index],
+            row=self.row[index],
             names=names,
-        )  # fmt: skip
+        )
 
     def to_save(self) -> EvaluationMasks:
         """What `sure_pyro.data.save_masks` writes; apply it to ``Batch.cat([test] * M)``.

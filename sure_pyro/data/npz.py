@@ -36,9 +36,15 @@ from sure_pyro.data.targets import infer_task
 
 VERSION = 1
 WIDE = (
-    torch.float32, torch.float64, torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8,
+    torch.float32,
+    torch.float64,
+    torch.int8,
+    torch.int16,
+    torch.int32,
+    torch.int64,
+    torch.uint8,
     torch.bool,
-)  # fmt: skip
+)
 RESERVED = ("y", *ARRAYS)
 PADDING, FIELDS, AVAILABLE = "padding:", "fields:", "available:"
 BESIDE = (PADDING, FIELDS, AVAILABLE)

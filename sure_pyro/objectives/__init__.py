@@ -24,8 +24,24 @@ from sure_pyro.objectives.scores import (
 )
 
 __all__ = [
-    "CorrelationELBO", "preset", "SCORES", "CORRELATIONS", "uncertainty_error_pair",
-    "pearson", "spearman", "kendall", "concordance",
-    "Score", "Unchanged", "FixedScale", "BetaNLL", "StudentTNLL", "LaplaceNLL", "CRPS", "Pinball",
-    "Evidential", "PositiveWeights", "Faithful",
-]  # fmt: skip
+    "CorrelationELBO",
+    "preset",
+    "SCORES",
+    "CORRELATIONS",
+    "uncertainty_error_pair",
+    "pearson",
+    "spearman",
+    "kendall",
+    "concordance",
+    "Score",
+    "Unchanged",
+    "FixedScale",
+    "BetaNLL",
+    "StudentTNLL",
+    "LaplaceNLL",
+    "CRPS",
+    "Pinball",
+    "Evidential",
+    "PositiveWeights",
+    "Faithful",
+]

@@ -31,18 +31,37 @@ from sure_pyro.plots.shrinkage import plot_shrinkage
 
 __all__ = [
     # what was reconstructed
-    "plot_images", "plot_band", "plot_reconstructability",
+    "plot_images",
+    "plot_band",
+    "plot_reconstructability",
     # whether its uncertainty is right
-    "plot_variance_reliability", "plot_confidence_reliability", "plot_pit", "plot_pit_grid",
-    "plot_coverage", "plot_width", "plot_by_pattern", "plot_variance_ratio", "plot_shrinkage",
-    "plot_conformal_coverage", "plot_ratio_over_time",
+    "plot_variance_reliability",
+    "plot_confidence_reliability",
+    "plot_pit",
+    "plot_pit_grid",
+    "plot_coverage",
+    "plot_width",
+    "plot_by_pattern",
+    "plot_variance_ratio",
+    "plot_shrinkage",
+    "plot_conformal_coverage",
+    "plot_ratio_over_time",
     # whether it ranks
-    "plot_risk_coverage", "plot_sparsification", "plot_correlations", "plot_deferral",
+    "plot_risk_coverage",
+    "plot_sparsification",
+    "plot_correlations",
+    "plot_deferral",
     # any of these, once for each mask pattern
     "plot_panels",
     # training and propagation
-    "plot_correlation_history", "plot_variance_shares", "plot_source_shares", "plot_cross_check",
+    "plot_correlation_history",
+    "plot_variance_shares",
+    "plot_source_shares",
+    "plot_cross_check",
     "plot_nonlinearity",
     # models side by side
-    "plot_comparison", "plot_by_hidden", "plot_metric", "comparison_figure",
-]  # fmt: skip
+    "plot_comparison",
+    "plot_by_hidden",
+    "plot_metric",
+    "comparison_figure",
+]

@@ -45,8 +45,15 @@ def plot_conformal_coverage(
     low, high = (known[c].to_numpy(dtype=np.float64) for c in ("one_set_low", "one_set_high"))
     y = np.flatnonzero(certain & np.isfinite(low))
     if len(y):
-        ax.barh(y, (high - low)[y], left=low[y], height=0.7, color="0.85", zorder=0,
-                label="nine calibration sets in ten")  # fmt: skip
+        ax.barh(
+            y,
+            (high - low)[y],
+            left=low[y],
+            height=0.7,
+            color="0.85",
+            zorder=0,
+            label="nine calibration sets in ten",
+        )
     wanted = known["at_least"][certain & (known["at_least"] < 1).to_numpy()]
     if len(wanted):
         ax.axvline(float(wanted.iloc[0]), color="0.4", linewidth=1, linestyle="--", label="wanted")

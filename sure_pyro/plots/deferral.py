@@ -47,8 +47,14 @@ def plot_deferral(
     patterns = ["overall", *first.pattern.tolist()]
     series = {name: _dots(report, patterns, quantity) for name, report in reports.items()}
     label = f"{loss}, among the accepted" if quantity == "risk" else "share that is accepted"
-    ax = draw(series, patterns, [first.total_rows, *first.rows.tolist()], ax, xlabel=label,
-              reference=target)  # fmt: skip
+    ax = draw(
+        series,
+        patterns,
+        [first.total_rows, *first.rows.tolist()],
+        ax,
+        xlabel=label,
+        reference=target,
+    )
     ax.axhline(0.5, color="0.5", linewidth=0.8)  # apart from the patterns: all rows together
     ax.set_xlim(left=-0.02 * ax.get_xlim()[1])  # a dot at 0 is not cut
     return ax

@@ -33,8 +33,9 @@ def plot_shrinkage(
     y, own = range(len(table)), table["weight"].to_numpy(dtype=float)
     look: dict[str, Any] = {"edgecolor": "white", "height": 0.8}
     ax.barh(y, own, color=COLOURS[0], label="the pattern's own fit", **look)
-    ax.barh(y, 1 - own, left=own, color=COLOURS[5], hatch=HATCHES[1], label="that of all rows",
-            **look)  # fmt: skip
+    ax.barh(
+        y, 1 - own, left=own, color=COLOURS[5], hatch=HATCHES[1], label="that of all rows", **look
+    )
     rows = zip(table["pattern"], table["rows"], strict=True)
     ax.set_yticks(y, [label_of(name, int(n)) for name, n in rows], fontsize="small")
     ax.tick_params(axis="y", length=0)

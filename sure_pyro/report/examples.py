@@ -57,10 +57,23 @@ def digits_figure(
     labels = _labels(masked, rows)
     plot_images(truth, axs[0], limits=grey, title="truth", unit="grey")
     plot_images(seen, axs[1], limits=grey, title="what the model saw", unit="grey")
-    plot_images(filled, axs[2], limits=grey, title="reconstruction (in the frame)", unit="grey",
-                framed=guessed)  # fmt: skip
-    plot_images(sd, axs[3], limits=(0.0, float(sd.max())), title="standard deviation it states",
-                unit="grey", cmap="cividis", labels=labels)  # fmt: skip
+    plot_images(
+        filled,
+        axs[2],
+        limits=grey,
+        title="reconstruction (in the frame)",
+        unit="grey",
+        framed=guessed,
+    )
+    plot_images(
+        sd,
+        axs[3],
+        limits=(0.0, float(sd.max())),
+        title="standard deviation it states",
+        unit="grey",
+        cmap="cividis",
+        labels=labels,
+    )
     return figure
 
 
@@ -81,8 +94,15 @@ def image_figure(
     limits = (float(truth.min()), float(truth.max()))
     plot_images(truth, axs[0], limits=limits, title=f"{name}: truth", unit="value")
     plot_images(mean, axs[1], limits=limits, title="reconstruction", unit="value")
-    plot_images(sd, axs[2], limits=(0.0, float(sd.max())), title="standard deviation it states",
-                unit="value", cmap="cividis", labels=_labels(masked, rows))  # fmt: skip
+    plot_images(
+        sd,
+        axs[2],
+        limits=(0.0, float(sd.max())),
+        title="standard deviation it states",
+        unit="value",
+        cmap="cividis",
+        labels=_labels(masked, rows),
+    )
     return figure
 
 

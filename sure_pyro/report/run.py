@@ -70,8 +70,13 @@ def write_report(study: Study, out: Path, command: str, seconds: dict[str, float
     run |= {"seconds": {name: round(value, 1) for name, value in seconds.items()}}
     footer = _footer(run)
     text = conclusions_text(conclusions)
-    page = {"title": f"SURE on {study.parts.name}", "lead": _lead(study), "sections": sections,
-            "conclusions": conclusions, "footer": footer}  # fmt: skip
+    page = {
+        "title": f"SURE on {study.parts.name}",
+        "lead": _lead(study),
+        "sections": sections,
+        "conclusions": conclusions,
+        "footer": footer,
+    }
     write_text(out / "index.html", render("report.html", pictures=drawn, **page))
     write_text(out / "summary.md", render("report.md", conclusions_text=text, **page))
     write_text(out / "run.json", json.dumps(run | _what(study), indent=2) + "\n")
@@ -109,10 +114,11 @@ def _tables(study: Study) -> Iterator[Section]:
     words = {
         "score": t.score[0].upper() + t.score[1:],
         "unit": "in units of R²" if t.score == R2 else "in points (hundredths)",
-        "second": "Root mean squared error, in units of the target," if t.second_score == "RMSE"
+        "second": "Root mean squared error, in units of the target,"
+        if t.second_score == "RMSE"
         else "F1, macro-averaged,",
         "direction": "smaller" if t.second_score == "RMSE" else "larger",
-    }  # fmt: skip
+    }
     found = {
         "task": tables.task_table(study.slices),
         "second": tables.second_table(study.slices),

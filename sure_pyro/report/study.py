@@ -137,9 +137,14 @@ def fit_models(parts: Parts, settings: Settings) -> dict[str, Fitted]:
     for objective in settings.objectives:
         start, model = time.perf_counter(), SURE(backbone)
         history = fit(
-            model, parts.train, parts.validation, objective,
-            seed=settings.seed, epochs=settings.epochs, progress_bar=bar,
-        )  # fmt: skip
+            model,
+            parts.train,
+            parts.validation,
+            objective,
+            seed=settings.seed,
+            epochs=settings.epochs,
+            progress_bar=bar,
+        )
         fitted[objective] = Fitted(model, history, time.perf_counter() - start)
         if history.interrupted:
             break

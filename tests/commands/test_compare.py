@@ -8,6 +8,8 @@ from sure_pyro import __main__ as command
 from sure_pyro.comparison import cell
 from sure_pyro.data import save_npz, synthetic
 
+ONCE = ["--seeds", "1", "--epochs", "1", "--workers", "1"]
+
 
 def run(*arguments):
     return command.main(["compare", *(str(a) for a in arguments)])
@@ -22,8 +24,7 @@ def files(tmp_path_factory):
 
 
 def test_two_files_become_tables_pictures_and_a_page(files, tmp_path, capsys):
-    arguments = ["--data", files, "--models", "elbo,mean", "--seeds", 1, "--epochs", 1,
-                 "--workers", 1, "--out", tmp_path]  # fmt: skip
+    arguments = ["--data", files, "--models", "elbo,mean", *ONCE, "--out", tmp_path]
     assert run(*arguments) == 0
     printed = capsys.readouterr().out
     assert "R²" in printed
@@ -49,8 +50,7 @@ def test_a_failed_cell_is_status_one(files, tmp_path, monkeypatch, capsys):
         raise RuntimeError("no memory")
 
     monkeypatch.setattr(cell, "evaluate_filling", broken)
-    assert run("--data", files, "--models", "mean", "--seeds", 1, "--epochs", 1,
-               "--workers", 1, "--out", tmp_path) == 1  # fmt: skip
+    assert run("--data", files, "--models", "mean", *ONCE, "--out", tmp_path) == 1
     assert "Failed: mean on one, seed 0: RuntimeError: no memory" in capsys.readouterr().out
 
 
@@ -59,8 +59,7 @@ def test_an_interruption_is_status_130(files, tmp_path, monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cell, "evaluate_filling", stopped)
-    assert run("--data", files, "--models", "mean", "--seeds", 1, "--epochs", 1,
-               "--workers", 1, "--out", tmp_path, "--quiet") == 130  # fmt: skip
+    assert run("--data", files, "--models", "mean", *ONCE, "--out", tmp_path, "--quiet") == 130
     assert "run it again to go on" in capsys.readouterr().err
 
 

@@ -45,10 +45,15 @@ def data(tmp_path_factory):
     """Six hundred clips of a hundred videos, so that each command has several parts to do."""
     folder = tmp_path_factory.mktemp("data")
     rows = [
-        (f"v{i // 6}", i % 6, f"CLIP {i} IS {'BAD' if i % 3 else 'GOOD'}", i % 7 / 3 - 1,
-         ("train", "train", "valid", "test")[i // 6 % 4])
+        (
+            f"v{i // 6}",
+            i % 6,
+            f"CLIP {i} IS {'BAD' if i % 3 else 'GOOD'}",
+            i % 7 / 3 - 1,
+            ("train", "train", "valid", "test")[i // 6 % 4],
+        )
         for i in range(CLIPS)
-    ]  # fmt: skip
+    ]
     small.write_table(folder / "label.csv", ["video_id", "clip_id", "text", "label", "mode"], rows)
     draw = small.np.random.default_rng(0)
     for video, clip, *_ in rows:
@@ -78,8 +83,12 @@ PREDICT = ["--part", "all", "--propagate", "sampling", "--num-samples", 2000, "-
 def test_killed_commands_go_on_to_the_same_bits(whole, encode, tmp_path):
     folder = tmp_path / "run"
     journal = folder / "store" / "unfinished.jsonl"
-    killed(lambda: journal.is_file() and journal.read_bytes().count(b'"done"') > 2,
-           "encode", folder, *encode)  # fmt: skip
+    killed(
+        lambda: journal.is_file() and journal.read_bytes().count(b'"done"') > 2,
+        "encode",
+        folder,
+        *encode,
+    )
     assert not (folder / "store" / "manifest.json").exists()
     run("encode", folder, *encode)
     assert contents(folder / "store") == contents(whole / "store")

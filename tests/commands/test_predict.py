@@ -23,8 +23,8 @@ def fitted(tmp_path_factory):
     """Run folder of a tiny MMBT, fitted; its seven rows have three mask patterns."""
     folder = tmp_path_factory.mktemp("predict")
     data = small.mm_imdb(folder / "data")
-    assert run("encode", folder / "run", "--system", "mmbt", "--data", data, "--tiny",
-               "--quiet") == 0  # fmt: skip
+    options = ["--system", "mmbt", "--tiny", "--quiet", "--data"]
+    assert run("encode", folder / "run", *options, data) == 0
     assert run("fit", folder / "run", "--epochs", 1, "--quiet") == 0
     return folder / "run"
 

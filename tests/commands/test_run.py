@@ -31,8 +31,8 @@ def encoded(tmp_path):
         write, options = SYSTEMS[system]
         folder = tmp_path / "run"
         data = write(tmp_path / "data")
-        assert run("encode", folder, "--system", system, "--data", data, "--tiny", "--quiet",
-                   *options, *more) == 0  # fmt: skip
+        options = [*options, "--tiny", "--quiet", *more]
+        assert run("encode", folder, "--system", system, "--data", data, *options) == 0
         return folder
 
     return encode
@@ -44,8 +44,8 @@ def to_the_end(folder, system, capsys):
     assert run("fit", folder, "--epochs", 1, "--quiet") == 0
     assert run("calibrate", folder, "--propagate", "both", "--num-samples", 20, "--quiet") == 0
     assert capsys.readouterr().out == ""
-    assert run("predict", folder, "--part", "test", "--propagate", "both", "--num-samples", 50,
-               "--hide", hidden) == 0  # fmt: skip
+    options = ["--part", "test", "--propagate", "both", "--num-samples", "50", "--hide"]
+    assert run("predict", folder, *options, hidden) == 0
     assert "Taylor against 50 draws" in capsys.readouterr().out
     assert (folder / "history.csv").is_file()
     table = pd.read_csv(folder / "predictions.csv", dtype={"id": str})
@@ -120,8 +120,8 @@ def test_a_flat_file_of_options_and_a_second_fit(encoded, tmp_path, capsys, monk
     assert not (folder / "calibrated").exists()  # it was for other weights
     options.write_text(json.dumps({"hide": ["text"], "part": "all"}))
     monkeypatch.setattr(predict, "BLOCK", 3)
-    assert run("predict", folder, "--settings", options, "--propagate", "both",
-               "--num-samples", 30) == 0  # fmt: skip
+    both = ["--propagate", "both", "--num-samples", "30"]
+    assert run("predict", folder, "--settings", options, *both) == 0
     assert capsys.readouterr().out.count("Taylor against 30 draws") == 1
     table = pd.read_csv(folder / "predictions.csv")
     assert table["row"].unique().tolist() == list(range(7))

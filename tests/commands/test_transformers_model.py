@@ -46,16 +46,16 @@ def model(tmp_path):
 
 
 def encode(folder, data, model, *more):
-    return run("encode", folder, "--system", "transformers", "--checkpoint", model, "--data", data,
-               "--quiet", *more)  # fmt: skip
+    options = ["--system", "transformers", "--checkpoint", model, "--quiet", *more]
+    return run("encode", folder, *options, "--data", data)
 
 
 def to_the_end(folder, capsys):
     """Fit, calibrate and predict, with the text hidden; the table."""
     assert run("fit", folder, "--epochs", 1, "--quiet") == 0
     assert run("calibrate", folder, "--propagate", "both", "--num-samples", 20, "--quiet") == 0
-    assert run("predict", folder, "--part", "all", "--propagate", "both", "--num-samples", 50,
-               "--hide", "text") == 0  # fmt: skip
+    options = ["--part", "all", "--propagate", "both", "--num-samples", "50", "--hide", "text"]
+    assert run("predict", folder, *options) == 0
     assert "Taylor against 50 draws" in capsys.readouterr().out
     return pd.read_csv(folder / "predictions.csv", dtype={"id": str})
 
@@ -151,9 +151,14 @@ def clap():
     """A model of text and audio."""
     text = {**SIZES, "vocab_size": 60, "max_position_embeddings": 30}
     audio = {
-        "depths": [1, 1], "num_attention_heads": [2, 2], "patch_embeds_hidden_size": 8,
-        "hidden_size": 16, "spec_size": 64, "num_mel_bins": 16, "window_size": 2,
-    }  # fmt: skip
+        "depths": [1, 1],
+        "num_attention_heads": [2, 2],
+        "patch_embeds_hidden_size": 8,
+        "hidden_size": 16,
+        "spec_size": 64,
+        "num_mel_bins": 16,
+        "window_size": 2,
+    }
     config = transformers.ClapConfig(text_config=text, audio_config=audio, projection_dim=6)
     return transformers.ClapModel(config)
 

@@ -77,8 +77,13 @@ def test_a_changed_setting_is_not_taken_for_the_old_one(
     result, batch, out, monkeypatch, changed, jobs
 ):
     done = counted(monkeypatch)
-    monkeypatch.setattr(run, "run_jobs", lambda *a: iter(done.extend(
-        j.key.split()[0] for j in a[0] if j.function.__name__ != "_same") or ()))  # fmt: skip
+    monkeypatch.setattr(
+        run,
+        "run_jobs",
+        lambda *a: iter(
+            done.extend(j.key.split()[0] for j in a[0] if j.function.__name__ != "_same") or ()
+        ),
+    )
     compare("elbo", batch, **{"seeds": [0], "out": out, **QUICK, **changed})
     assert done == jobs
 
@@ -177,10 +182,12 @@ def test_several_datasets_transforms_and_named_masks(batch):
         {"elbo": "elbo", "fewer": Recipe("elbo", prepare=fewer)},
         {"classes": batch.split(seed=0), "numbers": lambda seed: regression.split(seed=seed)},
         seeds=1,
-        masks={"mild": lambda b, seed: data.missing.mcar(b, 0.1, seed),
-               "harsh": lambda b, seed: data.missing.mcar(b, 0.6, seed)},
+        masks={
+            "mild": lambda b, seed: data.missing.mcar(b, 0.1, seed),
+            "harsh": lambda b, seed: data.missing.mcar(b, 0.6, seed),
+        },
         **QUICK,
-    )  # fmt: skip
+    )
     assert found.tasks == {"classes": "classification", "numbers": "regression"}
     assert {"nll", "ece", "brier"} <= set(found.metrics("classes"))
     assert {"nll", "crps", "coverage", "rmse"} <= set(found.metrics("numbers"))

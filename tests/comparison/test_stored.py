@@ -47,8 +47,9 @@ def test_rows_on_disk_and_in_memory_give_one_table(store):
 def test_a_finished_cell_is_found_again(store, tmp_path):
     out = tmp_path / "out"
     first = sp.compare("zero", store, backbone=prepared(), out=out, **OPTIONS)
-    again = sp.compare("zero", pickle.loads(pickle.dumps(store)), backbone=prepared(), out=out,
-                       **OPTIONS)  # fmt: skip
+    again = sp.compare(
+        "zero", pickle.loads(pickle.dumps(store)), backbone=prepared(), out=out, **OPTIONS
+    )
     assert first.table.equals(again.table)
 
 

@@ -34,9 +34,15 @@ def prediction(task, B=40, C=3, seed=0):
     pattern = np.where(available[:, 0], "text+audio", "audio")
     names = tuple(f"y{c}" for c in range(C))
     result = Prediction(
-        {"taylor": moments}, probabilities, {}, batch.available, ("text", "audio"), names, task,
+        {"taylor": moments},
+        probabilities,
+        {},
+        batch.available,
+        ("text", "audio"),
+        names,
+        task,
         pattern,
-    )  # fmt: skip
+    )
     return result, batch
 
 

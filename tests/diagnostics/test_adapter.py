@@ -60,8 +60,13 @@ def test_netcdf_round_trip(task, tmp_path):
     idata = exported(task, 40, B=6, weights={"head.mean.bias": DRAWN[:40]})
     idata.to_netcdf(str(tmp_path / "report.nc"))
     back = az.from_netcdf(str(tmp_path / "report.nc"))
-    for name in ("posterior", "posterior_predictive", "log_likelihood", "observed_data",
-                 "constant_data"):  # fmt: skip
+    for name in (
+        "posterior",
+        "posterior_predictive",
+        "log_likelihood",
+        "observed_data",
+        "constant_data",
+    ):
         xr.testing.assert_equal(adapter.group(back, name).load(), adapter.group(idata, name))
     assert adapter.group(back, "constant_data").attrs["method"] == "taylor"
 

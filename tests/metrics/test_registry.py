@@ -12,9 +12,14 @@ Y = RNG.integers(0, 3, N)
 
 @pytest.mark.parametrize(
     ("name", "good", "bad"),
-    [("nll", 0.1, 0.2), ("score", 0.9, 0.8), ("variance_ratio", 1.1, 0.8),
-     ("variance_ratio", 0.9, 2.0), ("coverage", 0.88, 0.97)],
-)  # fmt: skip
+    [
+        ("nll", 0.1, 0.2),
+        ("score", 0.9, 0.8),
+        ("variance_ratio", 1.1, 0.8),
+        ("variance_ratio", 0.9, 2.0),
+        ("coverage", 0.88, 0.97),
+    ],
+)
 def test_each_kind_of_metric_knows_its_better_value(name, good, bad):
     assert METRICS[name].badness(good) < METRICS[name].badness(bad)
 

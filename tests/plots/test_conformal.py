@@ -22,8 +22,10 @@ def coverage(**share):
 
 
 def bars(ax):
-    return {round(b.get_y() + b.get_height() / 2): (b.get_x(), b.get_x() + b.get_width())
-            for b in ax.patches}  # fmt: skip
+    return {
+        round(b.get_y() + b.get_height() / 2): (b.get_x(), b.get_x() + b.get_width())
+        for b in ax.patches
+    }
 
 
 def test_each_pattern_has_the_band_of_its_calibration_rows(ax, fitted):

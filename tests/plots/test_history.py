@@ -7,9 +7,15 @@ from sure_pyro.training import History
 
 def history(best):
     records = [
-        {"phase": "reconstruction", "epoch": k, "validation/rho/z_a": 0.1 * k,
-         "validation/rho/z_b": 0.3 * k, "train/rho/z_a": 9.0} for k in range(4)
-    ]  # fmt: skip
+        {
+            "phase": "reconstruction",
+            "epoch": k,
+            "validation/rho/z_a": 0.1 * k,
+            "validation/rho/z_b": 0.3 * k,
+            "train/rho/z_a": 9.0,
+        }
+        for k in range(4)
+    ]
     records.append({"phase": "head", "epoch": 0, "validation/rho/y": 5.0})
     return History(records, {"reconstruction": best})
 

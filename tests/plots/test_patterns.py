@@ -6,9 +6,14 @@ from sure_pyro.plots import plot_by_pattern, plot_variance_ratio
 from sure_pyro.plots.patterns import label_of, wilson
 
 BEFORE = pd.DataFrame(
-    {"pattern": ["overall", "audio", "text"], "value": [1.0, 0.5, 2.0],
-     "lower": [0.9, 0.4, 1.5], "upper": [1.1, 0.7, 2.5], "rows": [30, 10, 20]}
-)  # fmt: skip
+    {
+        "pattern": ["overall", "audio", "text"],
+        "value": [1.0, 0.5, 2.0],
+        "lower": [0.9, 0.4, 1.5],
+        "upper": [1.1, 0.7, 2.5],
+        "rows": [30, 10, 20],
+    }
+)
 AFTER = BEFORE.assign(value=1.0)[::-1]
 
 
@@ -24,8 +29,11 @@ def test_values_and_intervals_in_the_order_of_the_first_series(ax):
     assert after.lines[0].get_xdata().tolist() == [1.0, 1.0, 1.0]
     assert ends(after)[1] == [0.4, 1.0]  # an interval that does not hold its estimate
     labels = [text.get_text() for text in ax.get_yticklabels()]
-    assert labels == ["overall\N{NO-BREAK SPACE}(30)", "audio\N{NO-BREAK SPACE}(10)",
-                      "text\N{NO-BREAK SPACE}(20)"]  # fmt: skip
+    assert labels == [
+        "overall\N{NO-BREAK SPACE}(30)",
+        "audio\N{NO-BREAK SPACE}(10)",
+        "text\N{NO-BREAK SPACE}(20)",
+    ]
     assert ax.get_ylim()[0] > ax.get_ylim()[1]  # from top to bottom
     assert before.lines[0].get_marker() != after.lines[0].get_marker()
 

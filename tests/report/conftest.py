@@ -25,29 +25,49 @@ def target(r2, between=None, within=None, verdict="part", half=0.01):
 
 def task(**changes):
     values = {
-        "score": "accuracy", "second_score": "F1", "second": {"full": 0.9, "sure": 0.8},
-        "full": 0.9, "zero": 0.6, "mean": 0.65, "swapped": 0.75, "sure": 0.8,
-        "loss": about(0.3), "gain_zero": about(0.2), "gain_mean": about(0.15),
+        "score": "accuracy",
+        "second_score": "F1",
+        "second": {"full": 0.9, "sure": 0.8},
+        "full": 0.9,
+        "zero": 0.6,
+        "mean": 0.65,
+        "swapped": 0.75,
+        "sure": 0.8,
+        "loss": about(0.3),
+        "gain_zero": about(0.2),
+        "gain_mean": about(0.15),
         "gain_swapped": about(0.1),
-    }  # fmt: skip
+    }
     return Task(**values | changes)
 
 
 def uncertainty(**changes):
     values = {
-        "within": 0.4, "pooled": 0.5, "attainable": 0.45, "attainable_independent": 0.8,
-        "rows": 500, "cells": 10, "dropped": 0, "predicted": 0.5, "observed": 0.5,
-    }  # fmt: skip
+        "within": 0.4,
+        "pooled": 0.5,
+        "attainable": 0.45,
+        "attainable_independent": 0.8,
+        "rows": 500,
+        "cells": 10,
+        "dropped": 0,
+        "predicted": 0.5,
+        "observed": 0.5,
+    }
     return Uncertainty(**values | changes)
 
 
 def propagation(**changes):
     methods = {"none": 0.6, "taylor": 0.5, "sampling": 0.5}
     values = {
-        "nll": methods, "aurc": methods, "taylor": about(-0.1), "sampling": about(-0.1),
-        "between": about(0.0), "verdicts": {"agree": 3}, "ratio": 1.0,
+        "nll": methods,
+        "aurc": methods,
+        "taylor": about(-0.1),
+        "sampling": about(-0.1),
+        "between": about(0.0),
+        "verdicts": {"agree": 3},
+        "ratio": 1.0,
         "shares": {"text": 0.2, "audio": 0.1, "head": 0.7},
-    }  # fmt: skip
+    }
     return Propagation(**values | changes)
 
 
@@ -61,10 +81,15 @@ def evidence(*, targets=None, rows=400, **changes):
         targets = {"text": target(0.5), "audio": target(0.3)}
     best = {name: r.r2.estimate + 0.1 for name, r in targets.items()}
     values = {
-        "random": Slice("random", rows, **parts), "targets": targets, "best_case": best,
+        "random": Slice("random", rows, **parts),
+        "targets": targets,
+        "best_case": best,
         "objectives": {"elbo+pcc": Compared(parts["uncertainty"], 0.8, 0.5, about(0), about(0))},
-        "ratio_validation": 1.0, "test_rows": rows, "test_groups": None, "new_groups": False,
-    }  # fmt: skip
+        "ratio_validation": 1.0,
+        "test_rows": rows,
+        "test_groups": None,
+        "new_groups": False,
+    }
     return Evidence(**values | changes)
 
 

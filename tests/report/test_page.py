@@ -32,9 +32,14 @@ def html():
     sections = [Section("T", "How.", table=table), Section("P", "How.", picture="p.png")]
     answer = Conclusion("Trust?", "no", "No <script>.", ("one", "two"))
     return render(
-        "report.html", title="SURE on x", lead=["lead"], conclusions=[answer], sections=sections,
-        pictures={"p.png": b"\x89PNG"}, footer=["footer"],
-    )  # fmt: skip
+        "report.html",
+        title="SURE on x",
+        lead=["lead"],
+        conclusions=[answer],
+        sections=sections,
+        pictures={"p.png": b"\x89PNG"},
+        footer=["footer"],
+    )
 
 
 def test_tags_are_balanced(html):

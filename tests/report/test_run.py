@@ -10,9 +10,16 @@ from sure_pyro.report import demo, write_report
 from sure_pyro.report.study import Settings
 
 FILES = {
-    "index.html", "summary.md", "run.json", "metrics.csv", "reconstructability.csv",
-    "objectives.csv", "history.csv", "masks.npz", "report.nc",
-}  # fmt: skip
+    "index.html",
+    "summary.md",
+    "run.json",
+    "metrics.csv",
+    "reconstructability.csv",
+    "objectives.csv",
+    "history.csv",
+    "masks.npz",
+    "report.nc",
+}
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,13 @@ def test_tables_and_no_pictures():
     table = pd.DataFrame({"a": ["1"], "b": ["2"]}, index=["x"]).rename_axis("hidden")
     sections = [Section("T", "How.", table=table), Section("P", "See.", picture="p.png")]
     text = render(
-        "report.md", title="Title", lead=["lead"], sections=sections, footer=["footer"],
+        "report.md",
+        title="Title",
+        lead=["lead"],
+        sections=sections,
+        footer=["footer"],
         conclusions_text=conclusions_text([ANSWER]),
-    )  # fmt: skip
+    )
     assert "# Title\n\nlead\n\n## What to conclude\n\n**Trust?** No." in text
     assert "| hidden | a | b |\n| --- | --- | --- |\n| x | 1 | 2 |" in text
     assert "p.png" not in text

@@ -89,10 +89,13 @@ class HAMLET(Backbone):
                 FrameEncoder(width, blocks, resnet_width)
                 if m["kind"] == "frames"
                 else WindowEncoder(width, m["channels"]),
-                width, num_layers, num_heads, dropout,
+                width,
+                num_layers,
+                num_heads,
+                dropout,
             )
             for m in modalities
-        )  # fmt: skip
+        )
         M = len(self.modalities)
         self.fusion = Fusion(M, width, num_heads, dropout, merge)
         self.classifier = nn.Linear(width if merge == "sum" else M * width, num_classes)

@@ -106,10 +106,14 @@ class TransformersBackbone(WrappedBackbone):
             )
         self.call: Call
         super().__init__(
-            net, given, representation=representation, readout=readout,
-            output=as_output(output), call=call or Inputs(main, _pad_token_id(net)),
+            net,
+            given,
+            representation=representation,
+            readout=readout,
+            output=as_output(output),
+            call=call or Inputs(main, _pad_token_id(net)),
             batch_size=batch_size,
-        )  # fmt: skip
+        )
         self.modalities, self.inputs = tuple(main), main
         self.fields, self._own_call = output, call is not None
 

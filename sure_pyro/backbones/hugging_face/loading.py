@@ -55,9 +55,13 @@ def load_model(
     with torch.random.fork_rng():
         try:
             model, found = cls.from_pretrained(
-                name, config=config, local_files_only=local_files_only, use_safetensors=True,
-                trust_remote_code=False, output_loading_info=True,
-            )  # fmt: skip
+                name,
+                config=config,
+                local_files_only=local_files_only,
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
         except OSError as error:
             raise ValueError(
                 f"The weights of {str(name)!r} could not be read from safetensors: "

@@ -133,9 +133,15 @@ class Encoder(nn.Module):
     """
 
     def __init__(
-        self, bert: Mapping[str, Any], num_labels: int, num_image_embeds: int, blocks, width: int,
-        cls_id: int, sep_id: int,
-    ):  # fmt: skip
+        self,
+        bert: Mapping[str, Any],
+        num_labels: int,
+        num_image_embeds: int,
+        blocks,
+        width: int,
+        cls_id: int,
+        sep_id: int,
+    ):
         super().__init__()
         model = bert_model(bert)
         self.txt_embeddings = model.embeddings

@@ -26,9 +26,14 @@ SPLITS = ("train", "validation", "test")
 VALUES, AVAILABLE, PADDING = "values/", "available/", "padding/"
 
 CODES = {  # names of dtypes in safetensors
-    torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16",
-    torch.int64: "I64", torch.int8: "I8", torch.bool: "BOOL",
-}  # fmt: skip
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int8: "I8",
+    torch.bool: "BOOL",
+}
 DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in CODES}
 
 Tensors = dict[str, Tensor]

@@ -9,6 +9,11 @@ from sure_pyro.diagnostics.signatures.oscillation import oscillation
 from sure_pyro.diagnostics.signatures.symptoms import Symptoms
 
 __all__ = [
-    "Finding", "Symptoms",
-    "collapse", "domination", "oscillation", "imbalance", "nothing_shared",
-]  # fmt: skip
+    "Finding",
+    "Symptoms",
+    "collapse",
+    "domination",
+    "oscillation",
+    "imbalance",
+    "nothing_shared",
+]

@@ -20,12 +20,15 @@ def collapse(symptoms: Symptoms) -> list[Finding]:
     for name in symptoms.prediction.modalities:
         claimed, actual = symptoms.variance(name), symptoms.error(name)
         if actual >= LARGE and claimed < RATIO * actual:
-            found.append(Finding(
-                "collapse", name,
-                f"its reconstruction claims a variance of {claimed:.2g} and errs by {actual:.2g} "
-                f"(ratio {claimed / actual:.2g}, below {RATIO}).",
-                "Do not trust this uncertainty. Choose epochs on rows (groups) that were not "
-                "trained on, use a likelihood in the objective ('elbo+pcc'), a smaller "
-                "reconstructor or more dropout; then `sp.recalibrate`.",
-            ))  # fmt: skip
+            found.append(
+                Finding(
+                    "collapse",
+                    name,
+                    f"its reconstruction claims a variance of {claimed:.2g} and errs by "
+                    f"{actual:.2g} (ratio {claimed / actual:.2g}, below {RATIO}).",
+                    "Do not trust this uncertainty. Choose epochs on rows (groups) that were not "
+                    "trained on, use a likelihood in the objective ('elbo+pcc'), a smaller "
+                    "reconstructor or more dropout; then `sp.recalibrate`.",
+                )
+            )
     return found

@@ -25,14 +25,17 @@ def domination(symptoms: Symptoms) -> list[Finding]:
     inputs = sum(v for name, v in sources.items() if name in p.modalities)
     if not rows.any() or inputs <= SHARE * total or not _too_large(symptoms):
         return []
-    return [Finding(
-        "domination", "output",
-        f"{inputs / total:.0%} of the variance of rows that lack something comes from the missing "
-        f"modalities (more than {SHARE:.0%}).",
-        "Raise lambda (`sp.fit(..., weight=...)`); if the size of the reconstruction variance is "
-        "wrong, `sp.recalibrate` corrects it. Where it is right, the task simply needs what is "
-        "missing.",
-    )]  # fmt: skip
+    return [
+        Finding(
+            "domination",
+            "output",
+            f"{inputs / total:.0%} of the variance of rows that lack something comes from the "
+            f"missing modalities (more than {SHARE:.0%}).",
+            "Raise lambda (`sp.fit(..., weight=...)`); if the size of the reconstruction variance "
+            "is wrong, `sp.recalibrate` corrects it. Where it is right, the task simply needs "
+            "what is missing.",
+        )
+    ]
 
 
 def _too_large(symptoms: Symptoms) -> bool:

@@ -29,14 +29,17 @@ def imbalance(symptoms: Symptoms) -> list[Finding]:
     other = max(found[second][0], 0.0)
     if gain < max(GAIN, CERTAIN * error) or other > REST * gain:
         return []
-    return [Finding(
-        "imbalance", first,
-        f"seeing it makes the reconstruction of the others better by {gain:.0%}, seeing "
-        f"any other by {other:.0%} at most.",
-        f"Without {first} the reconstructions are worth little: hide it more often in training, "
-        "look at the predictions of rows that lack it, and defer them if need be "
-        "(`sp.DeferralPolicy`).",
-    )]  # fmt: skip
+    return [
+        Finding(
+            "imbalance",
+            first,
+            f"seeing it makes the reconstruction of the others better by {gain:.0%}, seeing "
+            f"any other by {other:.0%} at most.",
+            f"Without {first} the reconstructions are worth little: hide it more often in "
+            "training, look at the predictions of rows that lack it, and defer them if need be "
+            "(`sp.DeferralPolicy`).",
+        )
+    ]
 
 
 def gains(symptoms: Symptoms) -> dict[str, tuple[float, float]]:

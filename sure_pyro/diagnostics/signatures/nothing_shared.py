@@ -21,13 +21,19 @@ def nothing_shared(symptoms: Symptoms) -> list[Finding]:
     names = [name for name, e in errors.items() if everything or e > NOTHING]
     if not names:
         return []
+    worthless = (
+        "The modalities share nothing that was learnt: reconstruction and its uncertainty are "
+        "worthless here."
+        if everything
+        else "Reconstructions of these are worthless; take their mean."
+    )
     listed = ", ".join(f"{name} {errors[name]:.2f}" for name in names)
-    return [Finding(
-        "nothing shared", "all modalities" if everything else ", ".join(names),
-        f"the error is that of predicting the mean ({listed}; 1 is the mean's own).",
-        ("The modalities share nothing that was learnt: reconstruction and its uncertainty are "
-         "worthless here. " if everything else
-         "Reconstructions of these are worthless; take their mean. ")
-        + "More training rows or another reconstructor may help if something is shared at all: "
-        "see `sp.metrics.reconstructability`.",
-    )]  # fmt: skip
+    return [
+        Finding(
+            "nothing shared",
+            "all modalities" if everything else ", ".join(names),
+            f"the error is that of predicting the mean ({listed}; 1 is the mean's own).",
+            f"{worthless} More training rows or another reconstructor may help if something is "
+            "shared at all: see `sp.metrics.reconstructability`.",
+        )
+    ]

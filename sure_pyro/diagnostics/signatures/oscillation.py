@@ -28,13 +28,16 @@ def oscillation(symptoms: Symptoms) -> list[Finding]:
     turns = float((steps[1:] * steps[:-1] < 0).mean())
     if step <= STEP or turns < TURNS:
         return []
-    return [Finding(
-        "oscillation", str(symptoms.phase),
-        f"the validation correlation moves by {step:.2f} from epoch to epoch (more than {STEP}) "
-        f"and turns back in {turns:.0%} of them.",
-        "A correlation over few rows is noisy (sd 0.38 over 8, 0.06 over 256): take larger "
-        "batches, a memory of past batches (`CorrelationELBO(memory=...)`), or a smaller `lr`.",
-    )]  # fmt: skip
+    return [
+        Finding(
+            "oscillation",
+            str(symptoms.phase),
+            f"the validation correlation moves by {step:.2f} from epoch to epoch (more than "
+            f"{STEP}) and turns back in {turns:.0%} of them.",
+            "A correlation over few rows is noisy (sd 0.38 over 8, 0.06 over 256): take larger "
+            "batches, a memory of past batches (`CorrelationELBO(memory=...)`), or a smaller `lr`.",
+        )
+    ]
 
 
 def correlation(symptoms: Symptoms) -> np.ndarray:

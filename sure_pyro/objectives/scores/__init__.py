@@ -9,6 +9,17 @@ from sure_pyro.objectives.scores.positive_weights import PositiveWeights
 from sure_pyro.objectives.scores.score import Score, Scored
 
 __all__ = [
-    "Score", "Scored", "Unchanged", "FixedScale", "BetaNLL", "StudentTNLL", "LaplaceNLL", "CRPS",
-    "Pinball", "Evidential", "PositiveWeights", "crps_normal", "pinball_normal",
-]  # fmt: skip
+    "Score",
+    "Scored",
+    "Unchanged",
+    "FixedScale",
+    "BetaNLL",
+    "StudentTNLL",
+    "LaplaceNLL",
+    "CRPS",
+    "Pinball",
+    "Evidential",
+    "PositiveWeights",
+    "crps_normal",
+    "pinball_normal",
+]

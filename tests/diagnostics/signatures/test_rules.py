@@ -23,8 +23,10 @@ class Given(Symptoms):
         available = torch.tensor([[False, True], [True, True]])
         variance = {k: torch.tensor([[v], [0.0]]) for k, v in (sources or {}).items()}
         prediction = SimpleNamespace(modalities=("a", "b"), available=available, variance=variance)
-        records = [{"phase": "reconstruction", "epoch": i, "validation/rho/z_a": r}
-                   for i, r in enumerate(rho)]  # fmt: skip
+        records = [
+            {"phase": "reconstruction", "epoch": i, "validation/rho/z_a": r}
+            for i, r in enumerate(rho)
+        ]
         self.__dict__.update(
             sizes=(claimed, actual),
             prediction=prediction,
@@ -49,9 +51,13 @@ def test_collapse_needs_a_large_error_beside_a_small_variance(claimed, actual, f
 
 @pytest.mark.parametrize(
     ("inputs", "claimed", "known", "found"),
-    [(9.5, 2.0, True, True), (8.5, 2.0, True, False), (9.5, 1.0, True, False),
-     (9.5, 1.0, False, True)],
-)  # fmt: skip
+    [
+        (9.5, 2.0, True, True),
+        (8.5, 2.0, True, False),
+        (9.5, 1.0, True, False),
+        (9.5, 1.0, False, True),
+    ],
+)
 def test_domination_is_no_failure_where_the_variance_is_right(inputs, claimed, known, found):
     given = Given(claimed, 1.0, {"a": inputs, "head": 10 - inputs}, known=known)
     assert bool(domination(given)) is found

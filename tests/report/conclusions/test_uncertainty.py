@@ -10,9 +10,15 @@ def found(rows=400, **changes):
 
 @pytest.mark.parametrize(
     ("predicted", "within", "answer"),
-    [(0.5, 0.4, "yes"), (0.5, 0.25, "partly"), (0.5, 0.0, "partly"), (0.1, 0.4, "partly"),
-     (0.1, 0.0, "no"), (2.0, 0.1, "no")],
-)  # fmt: skip
+    [
+        (0.5, 0.4, "yes"),
+        (0.5, 0.25, "partly"),
+        (0.5, 0.0, "partly"),
+        (0.1, 0.4, "partly"),
+        (0.1, 0.0, "no"),
+        (2.0, 0.1, "no"),
+    ],
+)
 def test_size_and_ranking_are_two_things(predicted, within, answer):
     assert found(predicted=predicted, within=within).answer == answer
 
