@@ -80,13 +80,12 @@ def propagated(case: Case, factor: float, seed: int) -> dict[str, Moments]:
     latents = model.encode(case.batch)
     r = model.reconstruct(latents, latents.available)
     scaled = {name: LocScale(x.loc, factor * x.scale) for name, x in r.items()}
-    problem = model.propagation_problem(latents, latents.available, scaled)
+    mean, variance, exists = model.fusion_input(latents, latents.available, scaled)
+    problem = {"fn": model.respond, "mean": mean, "variance": variance, "known": exists}
     return {
-        "Taylor": taylor(model.respond_to, *problem),
-        "Taylor, second order": second_order(model.respond_to, *problem, probes=8, seed=seed),
-        "sampling": sampling(
-            model.respond_to, *problem, num_samples=DRAWS, seed=seed, by_source=False
-        ),
+        "Taylor": taylor(**problem),
+        "Taylor, second order": second_order(**problem, probes=8, seed=seed),
+        "sampling": sampling(**problem, num_samples=DRAWS, seed=seed, by_source=False),
     }
 
 

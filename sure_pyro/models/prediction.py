@@ -61,12 +61,12 @@ class Prediction:
         C = moments["none"].mean.shape[-1]
         probabilities = {}
         for method, m in moments.items():
-            p = model.head.probabilities(Output(m.mean[:, :C], m.variance[:, :C]))
-            if p is not None:  # the sampling method brings E[softmax] along, behind its outputs
-                probabilities[method] = m.mean[:, C:] if method == "sampling" else p
+            p = model.head.probabilities(Output(m.mean, m.variance))
+            if p is not None:  # the sampling method brings E[softmax] along
+                probabilities[method] = p if m.expected is None else m.expected
         names = model.class_names if model.head.task != "regression" else None
         return cls(
-            {method: _first_outputs(m, C) for method, m in moments.items()},
+            moments,
             probabilities,
             reconstruction,
             batch.available,
@@ -183,10 +183,6 @@ class Prediction:
             f"{', '.join(self.methods)}. Mean variance by source, for each mask:</p>"
             f"{self.summary().to_html(float_format='{:.3g}'.format)}"
         )
-
-
-def _first_outputs(m: Moments, C: int) -> Moments:
-    return m if m.mean.shape[-1] == C else m.each(lambda x: x[..., :C])
 
 
 def _numpy(x: Tensor) -> np.ndarray:

@@ -47,7 +47,7 @@ def load(model_class: type["SURE"], path: str | Path, backbone: Backbone | None)
     model.space = LatentSpace(
         model.backbone, shapes, config["sequences"], features, dtypes, config["padded"]
     )
-    model._build(config["width"], config["num_outputs"])
+    model.build(config["width"], config["num_outputs"])
     model.class_names = tuple(config["class_names"]) if config["class_names"] else None
     for part in PARTS:
         # Tensors of the space are exchanged, not written into: a wrapped network is the user's.

@@ -9,7 +9,7 @@ first-order Taylor expansion (equation 7), by sampling (equation 10), or both.
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from jaxtyping import Float
@@ -24,28 +24,41 @@ from sure_pyro.equations import fusion_input, response
 from sure_pyro.models import saving
 from sure_pyro.models.heads import HEADS, Head, Output
 from sure_pyro.models.latents import Latents, Masks
-from sure_pyro.models.masked import MaskedReconstructor
-from sure_pyro.models.methods import moments_by_method
-from sure_pyro.models.pairwise import PairwiseReconstructor
+from sure_pyro.models.methods import METHODS, Draws, moments_by_method
+from sure_pyro.models.parts import (
+    RECONSTRUCTORS,
+    check_choice,
+    head_for,
+    make_head,
+    make_reconstructor,
+)
 from sure_pyro.models.prediction import Prediction
+from sure_pyro.models.pretrained import pretrained_output
 from sure_pyro.models.program import sample_latents, sample_target
 from sure_pyro.models.reconstructor import LocalPyroModule, LocScale, Reconstructor
-from sure_pyro.models.separate import SeparateScale
 from sure_pyro.models.space import LatentSpace
 from sure_pyro.models.start import start_from_readout
 from sure_pyro.models.stored import StoredLatents, stand_in_of
 from sure_pyro.models.weights import WeightPosterior
 from sure_pyro.propagation import Moments, taylor
 
-RECONSTRUCTORS: dict[str, type[Reconstructor]] = {
-    "masked": MaskedReconstructor,
-    "pairwise": PairwiseReconstructor,
-}
-HEAD_OF_TASK = {
-    "classification": "categorical",
-    "regression": "gaussian",
-    "multilabel": "multilabel",
-}
+
+class FusionInput(NamedTuple):
+    """What enters the fusion: the arguments of a method of `sure_pyro.propagation`.
+
+    Attributes
+    ----------
+    mean : dict of Tensor, shapes ``(B, L_i, D_i)``
+        zt, equation 3.
+    variance : dict of Tensor, shapes ``(B, L_i, D_i)``
+        Of the modalities that some row misses: sigma^2 where it is reconstructed, else zero.
+    exists : dict of bool Tensor, shapes ``(B, L_i)``
+        For padded sequences, the tokens that the fusion attends to; known exactly.
+    """
+
+    mean: dict[str, Tensor]
+    variance: dict[str, Tensor]
+    exists: dict[str, Tensor]
 
 
 class SURE(LocalPyroModule):
@@ -86,9 +99,9 @@ class SURE(LocalPyroModule):
         separate_scale: bool | None = None,
     ):
         super().__init__()
-        _check_choice("reconstructor", reconstructor, RECONSTRUCTORS)
+        check_choice("reconstructor", reconstructor, RECONSTRUCTORS)
         if head is not None:
-            _check_choice("head", head, HEADS)
+            check_choice("head", head, HEADS)
         self.backbone = backbone.freeze()
         self.settings: dict[str, Any] = {
             "reconstructor": reconstructor,
@@ -132,53 +145,52 @@ class SURE(LocalPyroModule):
 
         The same pass through the encoders serves for both. Those of a store stay on disk.
         """
-        if self.initialized:
-            self._check_modalities(train)
-            return self._training_latents(train)
         self._check_modalities(train)
-        target_of(train)
-        num_outputs = self._num_outputs(train)
-        if isinstance(train, LatentStore):
-            self.backbone.stand_in = self.backbone.stand_in or stand_in_of(train)
-            self.space = LatentSpace.fit_stored(self.backbone, train)
-            latents: Latents | StoredLatents = StoredLatents(self.space, train)
-        else:
-            if not train.encoded:
-                self.backbone.prepare(train)
-                check_backbone(self.backbone, train)
-            self.space, latents = LatentSpace.fit_encode(self.backbone, train)
-        if self.settings["separate_scale"] is None:
-            self.settings["separate_scale"] = separate_scale
-        few = latents[torch.arange(min(2, len(latents)))]
-        self._build(self.space.fuse(few.values, few.padding).shape[-1], num_outputs)
-        self.class_names = train.class_names
-        start_from_readout(self, latents)
-        return latents
-
-    def _training_latents(self, train: Batch | LatentStore) -> Latents | StoredLatents:
+        if not self.initialized:
+            return self._initialize(train, separate_scale)
         if isinstance(train, LatentStore):
             return StoredLatents(self.space, train)
         return self.encode(train)
 
-    def _build(self, width: int, num_outputs: int) -> None:
-        """Make reconstructor and head for an existing latent space, on its device and dtype."""
-        reference = self.space.like
-        kind, options = self.settings["reconstructor"], self.settings["reconstructor_options"]
-        make, shapes = RECONSTRUCTORS[kind], self.space.shapes
-        separate = self.settings["separate_scale"]
-        made = SeparateScale(shapes, make, **options) if separate else make(shapes, **options)
-        self.reconstructor = made.to(reference)
-        self.head = HEADS[self.settings["head"]](width, num_outputs).to(reference)
+    def _initialize(
+        self, train: Batch | LatentStore, separate_scale: bool
+    ) -> Latents | StoredLatents:
+        target_of(train)
+        self.settings["head"] = head_for(str(train.task), self.settings["head"])
+        outputs = num_outputs(train)
+        latents = self._fit_space(train)
+        if self.settings["separate_scale"] is None:
+            self.settings["separate_scale"] = separate_scale
+        few = latents[torch.arange(min(2, len(latents)))]
+        self.build(self.space.fuse(few.values, few.padding).shape[-1], outputs)
+        self.class_names = train.class_names
+        start_from_readout(self, latents)
+        return latents
 
-    def _num_outputs(self, train: Batch | LatentStore) -> int:
-        name = self.settings["head"] or HEAD_OF_TASK[str(train.task)]
-        self.settings["head"] = name
-        if (name == "categorical") != (train.task == "classification"):
-            fitting = HEAD_OF_TASK[str(train.task)]
-            raise ValueError(
-                f"head={name!r} does not fit the task {train.task!r}: use {fitting!r}."
-            )
-        return num_outputs(train)
+    def _fit_space(self, train: Batch | LatentStore) -> Latents | StoredLatents:
+        if isinstance(train, LatentStore):
+            self.backbone.stand_in = self.backbone.stand_in or stand_in_of(train)
+            self.space = LatentSpace.fit_stored(self.backbone, train)
+            return StoredLatents(self.space, train)
+        if not train.encoded:
+            self.backbone.prepare(train)
+            check_backbone(self.backbone, train)
+        self.space, latents = LatentSpace.fit_encode(self.backbone, train)
+        return latents
+
+    def build(self, width: int, num_outputs: int) -> None:
+        """Make reconstructor and head, untrained, for a latent space that is there already.
+
+        Parameters
+        ----------
+        width : int
+            H, of the fused representation.
+        num_outputs : int
+            C.
+        """
+        reference = self.space.like
+        self.reconstructor = make_reconstructor(self.settings, self.space.shapes).to(reference)
+        self.head = make_head(self.settings, width, num_outputs).to(reference)
 
     def _check_modalities(self, batch: Batch | LatentStore) -> None:
         if batch.modalities != self.backbone.modalities:
@@ -220,6 +232,10 @@ class SURE(LocalPyroModule):
         """Head on the fused representation, equation 4: h = omega(zt), Head(g(h))."""
         return response(self.head, partial(self.space.fuse, exists=exists), zt)
 
+    def respond_in_units(self, zt: Mapping[str, Tensor], exists: Mapping[str, Tensor]) -> Output:
+        """`respond`, in the units of the target; for classes and labels logits, as it is."""
+        return self.head.in_units(self.respond(zt, exists))
+
     def forward(
         self,
         latents: Latents,
@@ -254,43 +270,23 @@ class SURE(LocalPyroModule):
 
     # -- prediction -------------------------------------------------------------------------------
 
-    def propagation_problem(
+    def fusion_input(
         self, latents: Latents, visible: Masks, reconstruction: Mapping[str, LocScale]
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Mean and variance of what enters the fusion: zt, and sigma^2 where it is reconstructed.
-
-        Returns
-        -------
-        mean, variance : dict of Tensor
-            For `sure_pyro.propagation`. `variance` names the modalities that some row misses;
-            `mean` also holds the tokens that exist, under
-            ``"<name>|exists"``, for padded sequences; they are known exactly.
-        """
+    ) -> FusionInput:
+        """What enters the fusion, for `sure_pyro.propagation`: zt, with sigma^2 where it is mu."""
         missing = latents.missing(visible)
-        loc = {name: r.loc for name, r in reconstruction.items()}
-        mean: dict = self.fill(latents, visible, loc)
         variance = {
             name: r.scale.square() * missing[name].unsqueeze(-1)
             for name, r in reconstruction.items()
             if bool(missing[name].any())
         }
-        exists = latents.exists(visible)
-        mean.update({f"{name}{_EXISTS}": e for name, e in exists.items()})
-        return mean, variance
-
-    def respond_to(self, mean: Mapping[str, Tensor]) -> Output:
-        """`respond`, on the dictionary that `propagation_problem` gives."""
-        return response(self.head, self.fused, mean)
-
-    def fused(self, mean: Mapping[str, Tensor]) -> Float[Tensor, "B H"]:
-        """Representation h = omega(zt) of what `propagation_problem` gives, equation 4."""
-        exists = {k.removesuffix(_EXISTS): e for k, e in mean.items() if k.endswith(_EXISTS)}
-        return self.space.fuse({name: mean[name] for name in self.space.shapes}, exists)
+        loc = {name: r.loc for name, r in reconstruction.items()}
+        return FusionInput(self.fill(latents, visible, loc), variance, latents.exists(visible))
 
     def taylor(self, latents: Latents, visible: Masks, reconstruction) -> Moments:
         """First-order propagation, equations 7 and 8, on the scale of the head (not in units)."""
-        mean, variance = self.propagation_problem(latents, visible, reconstruction)
-        return taylor(self.respond_to, mean, variance)
+        mean, variance, exists = self.fusion_input(latents, visible, reconstruction)
+        return taylor(self.respond, mean, variance, known=exists)
 
     @torch.no_grad()
     def predict(
@@ -332,13 +328,14 @@ class SURE(LocalPyroModule):
             none of the choices, or `num_weights` is negative.
         """
         self._require_initialized()
-        _check_choice("propagate", propagate, ("taylor", "sampling", "both", "none"))
+        check_choice("propagate", propagate, METHODS)
         if num_weights < 0:
             raise ValueError(f"`num_weights` must not be negative; got {num_weights}.")
         model, rows = self._evaluating(), cast(Batch | MaskedRows, in_memory(batch))
         latents = model.encode(rows)
         reconstruction = model.reconstruct(latents, latents.available)
-        moments = moments_by_method(model, latents, propagate, num_samples, num_weights, seed)
+        draws = Draws(num_samples, num_weights, seed)
+        moments = moments_by_method(model, latents, reconstruction, propagate, draws)
         shown = rows.batch if isinstance(rows, MaskedRows) else rows
         return Prediction.collect(model, shown, moments, reconstruction)
 
@@ -367,39 +364,8 @@ class SURE(LocalPyroModule):
             If the backbone has no readout of its own, or the model is not fitted.
         """
         self._require_initialized()
-        _check_choice("fill", fill, ("zero", "mean", "reconstruction"))
-        readout = self.backbone.readout(self.head.mean.in_features)
-        if readout is None:
-            raise ValueError("The backbone names no `readout`, so it has no outputs of its own.")
-        self = self._evaluating()
-        latents = self.encode(batch)
-        loc = {name: torch.zeros_like(z) for name, z in latents.values.items()}  # the mean is 0
-        if fill == "zero":
-            loc = self.space.standardize(loc)
-        elif fill == "reconstruction":
-            loc = {n: r.loc for n, r in self.reconstruct(latents, latents.available).items()}
-        zt = self.fill(latents, latents.available, loc)
-        omega = partial(self.space.fuse, exists=latents.exists(latents.available))
-        return response(readout.to(self.space.like), omega, zt)
-
-    def _in_units(self, mean: Mapping[str, Tensor]) -> Output:
-        return self.head.in_units(self.respond_to(mean))
-
-    def _in_units_and_probabilities(self, mean: Mapping[str, Tensor]) -> Output:
-        """Outputs and, behind them, class probabilities: E[softmax] comes from the same draws."""
-        output = self.respond_to(mean)
-        probabilities = self.head.probabilities(output)
-        units = self.head.in_units(output)
-        if probabilities is None:
-            return units
-        known = torch.zeros_like(probabilities)
-        return Output(
-            torch.cat([units.mean, probabilities], -1), torch.cat([units.variance, known], -1)
-        )
-
-    def _point(self, mean: Mapping[str, Tensor]) -> Moments:
-        output = self._in_units(mean)
-        return Moments(mean=output.mean, sources={"head": output.variance})
+        model = self._evaluating()
+        return pretrained_output(model, model.encode(batch), fill)
 
     # -- files ------------------------------------------------------------------------------------
 
@@ -457,11 +423,3 @@ class SURE(LocalPyroModule):
         if self.weights is not None:
             lines.append(f"  weights: {self.weights!r}")
         return "\n".join(lines)
-
-
-_EXISTS = "|exists"
-
-
-def _check_choice(argument: str, value: str, choices) -> None:
-    if value not in choices:
-        raise ValueError(f"`{argument}` must be one of {list(choices)}; got {value!r}.")

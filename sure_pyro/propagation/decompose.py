@@ -41,6 +41,7 @@ def decompose(inputs: Inputs, runs: list[Run], by_source: bool, head: str) -> Mo
         mean_error=joint.mean_error,
         errors={**errors, TOTAL: total_error},
         explained=joint.explained,
+        expected=runs[0].expected,
         rows_share_draws=inputs.weights is not None,
         num_samples=runs[0].sums.n,
         method="sampling",

@@ -25,7 +25,14 @@ from torch import Tensor
 
 from sure_pyro.propagation.differentiation import differentiation
 from sure_pyro.propagation.independence import check_rows_independent
-from sure_pyro.propagation.inputs import Function, Inputs, Mean, Variance, check_finite
+from sure_pyro.propagation.inputs import (
+    Function,
+    Inputs,
+    Known,
+    Mean,
+    Variance,
+    check_finite,
+)
 from sure_pyro.propagation.linearise import Gradients, jacobian, linearise, outputs_together
 from sure_pyro.propagation.moments import Moments
 from sure_pyro.propagation.prepare import prepare
@@ -37,6 +44,7 @@ def taylor(
     mean: Mean,
     variance: Variance,
     *,
+    known: Known = None,
     output_covariance: bool = False,
     head: str = "head",
     create_graph: bool = False,
@@ -60,6 +68,9 @@ def taylor(
         any dtype (a padding mask) and is cut to rows with the others.
     variance : Tensor (B, *event), FullCovariance, LowRankCovariance, or dict of them
         Of the uncertain latents, in squared units of `mean`; zero where an entry is known.
+    known : Tensor (B, ...), dictionary or tuple of them, optional
+        What else `fn` takes of every row, such as a mask: it is then called as
+        ``fn(mean, known)``, with the rows that are asked for.
     output_covariance : bool
         Also keep the (B, C, C) covariance of the outputs, by source.
     head : str
@@ -91,7 +102,7 @@ def taylor(
     >>> y.variance
     tensor([[5., 1.]])
     """
-    inputs = prepare(fn, mean, variance, head)
+    inputs = prepare(fn, mean, variance, head, known)
     with differentiation(twice=create_graph):
         result = _taylor(inputs, head, output_covariance, create_graph, check_rows)
     check_finite("output of `fn` at the mean", result.mean)

@@ -1,8 +1,9 @@
 """What a method works with: call the function, at the mean or elsewhere, on some of the rows.
 
 A method sees a function of a dictionary of latents. A plain Tensor becomes the dictionary
-``{"input": ...}``; a latent without a variance is known exactly and only carried along; a
-function with noise of its own returns a pair, whose second part is that noise's variance.
+``{"input": ...}``; a latent without a variance is known exactly and only carried along, as is what
+else the function takes of each row (`Known`); a function with noise of its own returns a pair,
+whose second part is that noise's variance.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ from sure_pyro.propagation.covariance import Covariance, row_list
 from sure_pyro.propagation.moments import WEIGHTS
 from sure_pyro.propagation.replica import replica
 
-Function: TypeAlias = Callable[[Any], Tensor | tuple[Tensor, Tensor]]
+Function: TypeAlias = Callable[..., Tensor | tuple[Tensor, Tensor]]
 Mean: TypeAlias = Tensor | Mapping[str, Tensor]
 Variance: TypeAlias = Tensor | Covariance | Mapping[str, Tensor | Covariance]
+Expect: TypeAlias = Callable[[Tensor, Tensor | None], Tensor]
+Known: TypeAlias = Any
+"""What a function takes beside the latents: Tensors (B, ...) in dictionaries or tuples, or None."""
 Output: TypeAlias = tuple[Tensor, Tensor | None]
 
 Weights: TypeAlias = Callable[[int], dict[str, Tensor]]
@@ -41,6 +45,7 @@ class Inputs:
     single: bool
     dtype: torch.dtype  # of the uncertain latents, and of the result
     weights: Weights | None = None  # draws the parameters of `fn`, a module
+    known: Known = None  # the second argument of `fn`, if there is one
 
     def __len__(self) -> int:
         return next(iter(self.latents.values())).shape[0]
@@ -90,6 +95,7 @@ class Inputs:
         return replace(
             self,
             latents=_take(self.latents, index),
+            known=each_tensor(self.known, lambda x: x.index_select(0, index)),
             covariances={name: covariance.rows(index) for name, covariance in covariances.items()},
         )
 
@@ -97,19 +103,28 @@ class Inputs:
         """Call the function at the mean, of all rows or of some."""
         if index is None:
             return self.evaluate(self.latents)
-        return self.evaluate(_take(self.latents, index))
+        known = each_tensor(self.known, lambda x: x.index_select(0, index))
+        return self.evaluate(_take(self.latents, index), known=known)
 
     def evaluate(
-        self, latents: dict[str, Tensor], parameters: dict[str, Tensor] | None = None
+        self,
+        latents: dict[str, Tensor],
+        parameters: dict[str, Tensor] | None = None,
+        known: Known = None,
     ) -> Output:
-        """Call the function; return its (mean, noise variance or None), each (B, C)."""
+        """Call the function; return its (mean, noise variance or None), each (B, C).
+
+        `known` is that of the inputs unless `latents` are other rows.
+        """
         rows = next(iter(latents.values())).shape[0]
-        argument = latents[SINGLE] if self.single else latents
+        known = self.known if known is None else known
+        latent = latents[SINGLE] if self.single else latents
+        arguments = (latent,) if known is None else (latent, known)
         if parameters is None:
-            result = self.fn(argument)
+            result = self.fn(*arguments)
         else:
             self._check_parameters(parameters)
-            result = functional_call(self._replica, parameters, (argument,))
+            result = functional_call(self._replica, parameters, arguments)
         y, noise = result if isinstance(result, tuple) and len(result) == 2 else (result, None)
         _check_output("output", y, rows)
         # Under autocast the function may answer in half precision: sums are made in the
@@ -136,6 +151,30 @@ class Inputs:
                 f"`weights` draws {unknown}, but the parameters of `fn` are "
                 f"{sorted(self._parameters)}: rename them (a guide may have put a prefix)."
             )
+
+
+def each_tensor(known: Known, change: Callable[[Tensor], Tensor]) -> Known:
+    """Apply `change` to every Tensor of what a function takes beside the latents.
+
+    Raises
+    ------
+    TypeError
+        If it holds something else than Tensors.
+    """
+    match known:
+        case None:
+            return None
+        case Tensor():
+            return change(known)
+        case Mapping():
+            return {name: each_tensor(part, change) for name, part in known.items()}
+        case tuple():
+            parts = [each_tensor(part, change) for part in known]
+            return type(known)(*parts) if hasattr(known, "_fields") else tuple(parts)
+    raise TypeError(
+        "`known` must hold Tensors (B, ...), in dictionaries or tuples; got "
+        f"{type(known).__name__}."
+    )
 
 
 def _take(latents: dict[str, Tensor], index: Tensor) -> dict[str, Tensor]:

@@ -51,6 +51,8 @@ class Moments:
     explained : Tensor, shape (B, C), optional
         Share of the variance of the draws that the linearised output explains (squared
         correlation, 1 for an affine function); known after Taylor-controlled draws.
+    expected : Tensor, shape (B, K), optional
+        Mean over the draws of a function of the output, where `sampling` was asked for it.
     rows_share_draws : bool
         Whether one draw served all rows (of weights), so that their errors go together.
     num_samples : int, optional
@@ -65,6 +67,7 @@ class Moments:
     mean_error: Float[Tensor, "B C"] | None = None
     errors: Mapping[str, Float[Tensor, "B C"]] = field(default_factory=dict)
     explained: Float[Tensor, "B C"] | None = None
+    expected: Float[Tensor, "B K"] | None = None
     rows_share_draws: bool = False
     num_samples: int | None = None
     method: str = "taylor"
@@ -146,14 +149,18 @@ class Moments:
         def all_of(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
             return {name: change(value) for name, value in values.items()}
 
+        def if_any(value: Tensor | None) -> Tensor | None:
+            return None if value is None else change(value)
+
         return replace(
             self,
             mean=change(self.mean),
             sources=all_of(self.sources),
             covariances=None if self.covariances is None else all_of(self.covariances),
-            mean_error=None if self.mean_error is None else change(self.mean_error),
+            mean_error=if_any(self.mean_error),
             errors=all_of(self.errors),
-            explained=None if self.explained is None else change(self.explained),
+            explained=if_any(self.explained),
+            expected=if_any(self.expected),
         )
 
     def detach(self) -> Moments:

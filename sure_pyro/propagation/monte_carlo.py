@@ -29,8 +29,10 @@ from sure_pyro.propagation.differentiation import differentiation
 from sure_pyro.propagation.draws import make_draws
 from sure_pyro.propagation.independence import check_rows_independent
 from sure_pyro.propagation.inputs import (
+    Expect,
     Function,
     Inputs,
+    Known,
     Mean,
     Variance,
     Weights,
@@ -49,6 +51,7 @@ def sampling(
     mean: Mean,
     variance: Variance,
     *,
+    known: Known = None,
     num_samples: int = 1000,
     seed: int | torch.Generator = 0,
     draws: Literal["plain", "sobol"] = "plain",
@@ -58,6 +61,7 @@ def sampling(
     relative_error: float | None = None,
     max_samples: int = 100_000,
     by_source: bool = True,
+    expect: Expect | None = None,
     output_covariance: bool = False,
     head: str = "head",
     max_rows: int = 4096,
@@ -72,7 +76,7 @@ def sampling(
 
     Parameters
     ----------
-    fn, mean, variance, output_covariance, head, check_rows
+    fn, mean, variance, known, output_covariance, head, check_rows
         As in `taylor`; `fn` need not be differentiable.
     num_samples : int
         Draws per row, at least 2; 64 or more with a control, which has slopes to estimate.
@@ -103,6 +107,10 @@ def sampling(
         Where to stop in any case, with a warning.
     by_source : bool
         Also draw each single source. Otherwise several sources are one, called ``"joint"``.
+    expect : callable, optional
+        Function of the output and its noise variance (None without one), each (*batch, C), to
+        (*batch, K): its mean over the draws is kept as ``expected``. The mean of softmax(y), say,
+        which is not softmax of the mean.
     max_rows : int
         Rows per call of `fn`: draws are made in chunks of ``max_rows // B``, at least one.
     create_graph : bool
@@ -120,7 +128,7 @@ def sampling(
         finite; the message says where.
     """
     budget = Budget(num_samples, relative_error, max_samples, max_rows)
-    inputs = replace(prepare(fn, mean, variance, head), weights=weights)
+    inputs = replace(prepare(fn, mean, variance, head, known), weights=weights)
     _check_options(inputs, control, create_graph)
     generator = make_generator(seed, inputs.device)
     with torch.inference_mode(False), torch.set_grad_enabled(create_graph):
@@ -131,12 +139,12 @@ def sampling(
         uncertain, certain = split_rows(inputs)
         blocks = []
         if len(certain):
-            blocks.append((certain, _at_mean(inputs, certain, head, output_covariance)))
+            blocks.append((certain, _at_mean(inputs, certain, head, output_covariance, expect)))
         if len(uncertain):
             block = inputs.rows(uncertain)
             source = make_draws(draws, block, noise, generator)
             J = _jacobian(block) if control == "taylor" else None
-            runs = plan_runs(block, by_source, output_covariance, J, source.replicates)
+            runs = plan_runs(block, by_source, output_covariance, J, source.replicates, expect)
             draw(runs, source, budget)
             blocks.append((uncertain, decompose(block, runs, by_source, head)))
     names = [*inputs.active] if by_source or len(inputs.active) == 1 else [JOINT]
@@ -174,7 +182,9 @@ def _jacobian(inputs: Inputs) -> dict[str, Tensor] | None:
         return jacobian(linearise(inputs)[2])
 
 
-def _at_mean(inputs: Inputs, rows: Tensor, head: str, output_covariance: bool) -> Moments:
+def _at_mean(
+    inputs: Inputs, rows: Tensor, head: str, output_covariance: bool, expect: Expect | None
+) -> Moments:
     """Return the moments of rows in which nothing is uncertain: one forward pass, no error."""
     y, noise = inputs.evaluate_mean(rows)
     zero = torch.zeros_like(y)
@@ -183,6 +193,7 @@ def _at_mean(inputs: Inputs, rows: Tensor, head: str, output_covariance: bool) -
         covariances={} if output_covariance else None,
         mean_error=zero,
         errors={TOTAL: zero} if noise is None else {head: zero, TOTAL: zero},
+        expected=None if expect is None else expect(y, noise),
         method="sampling",
     )
     return certain.with_source(head, noise)

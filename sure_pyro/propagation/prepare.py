@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from sure_pyro.propagation.covariance import as_covariance
-from sure_pyro.propagation.inputs import SINGLE, Function, Inputs, Mean, Variance, check_finite
+from sure_pyro.propagation.inputs import (
+    SINGLE,
+    Function,
+    Inputs,
+    Known,
+    Mean,
+    Variance,
+    check_finite,
+    each_tensor,
+)
 from sure_pyro.propagation.moments import RESERVED
 
 
-def prepare(fn: Function, mean: Mean, variance: Variance, head: str | None = None) -> Inputs:
+def prepare(
+    fn: Function, mean: Mean, variance: Variance, head: str | None = None, known: Known = None
+) -> Inputs:
     """Check the arguments of a method and bring them into one form.
 
     Raises
@@ -40,7 +52,17 @@ def prepare(fn: Function, mean: Mean, variance: Variance, head: str | None = Non
     covariances = {
         name: as_covariance(name, _own(s2), latents[name]) for name, s2 in spread.items()
     }
-    return Inputs(fn, latents, covariances, single, _dtype(latents, spread))
+    inputs = Inputs(fn, latents, covariances, single, _dtype(latents, spread))
+    return replace(inputs, known=each_tensor(known, partial(_of_rows, num_rows=len(inputs))))
+
+
+def _of_rows(x: Tensor, num_rows: int) -> Tensor:
+    if not x.ndim or len(x) != num_rows:
+        raise ValueError(
+            f"Every Tensor in `known` needs the {num_rows} rows of `mean` as first axis; got the "
+            f"shape {tuple(x.shape)}."
+        )
+    return _own(x)
 
 
 def _dtype(latents: dict[str, Tensor], spread: Mapping[str, object]) -> torch.dtype:

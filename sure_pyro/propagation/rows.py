@@ -54,6 +54,9 @@ def merge(blocks: list[tuple[Tensor, Moments]], sources: list[str], num_rows: in
         covariances=None
         if form.covariances is None
         else place_all("covariances", names, zero.diag_embed()),
+        expected=None
+        if form.expected is None
+        else place_one("expected", form.expected.new_zeros(num_rows, *form.expected.shape[1:])),
         errors=place_all("errors", [*names, TOTAL], zero) if form.errors else {},
         mean_error=place_one("mean_error", zero),
         explained=place_one("explained", torch.ones_like(zero)),  # a constant is linear

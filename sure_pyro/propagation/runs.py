@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sure_pyro.equations import total_variance
 from sure_pyro.propagation.estimates import Estimate, estimate
-from sure_pyro.propagation.inputs import Inputs, Output
+from sure_pyro.propagation.inputs import Expect, Inputs, Known, Output, each_tensor
 from sure_pyro.propagation.moments import WEIGHTS
 from sure_pyro.propagation.power_sums import PowerSums, wide
 
@@ -36,16 +36,20 @@ class Run:
         output_covariance: bool = False,
         jacobian: Mapping[str, Tensor] | None = None,
         replicates: int = 1,
+        expect: Expect | None = None,
     ) -> None:
         self.inputs, self.rows, self.sources = inputs, rows, sources
         self.output_covariance = output_covariance
         self.everything = rows is inputs.everything  # nothing to copy
         self.latents = {name: self._of(z) for name, z in inputs.latents.items()}
+        self.known = each_tensor(inputs.known, self._of)
         J = {name: self._of(J) for name, J in (jacobian or {}).items() if name in sources}
         self.J, control_variance = self._standardised(J)
         self.sums = PowerSums(replicates, control_variance)
         self.noise = PowerSums()  # of the function's own noise variance
         self.products: Tensor | float = 0.0
+        self.expect = expect
+        self.expectations: Tensor | float = 0.0
 
     def update(self, draws: DrawnChunk, replicate: int = 0) -> None:
         """Add a chunk of draws."""
@@ -55,10 +59,12 @@ class Run:
             if name in self.sources
         }
         seeds = draws.seeds if WEIGHTS in self.sources else None
-        y, noise = evaluate_draws(self.inputs, self.latents, deviations, seeds)
+        y, noise = evaluate_draws(self.inputs, self.latents, deviations, seeds, self.known)
         self.sums.update(y, self._linear(deviations), replicate)
         if noise is not None:
             self.noise.update(noise)
+        if self.expect is not None:
+            self.expectations = self.expectations + wide(self.expect(y, noise)).sum(0)
         if self.output_covariance:
             d = wide(y) - self.sums.pivot
             self.products = self.products + torch.einsum("sbc,sbe->bce", d, d)
@@ -66,6 +72,11 @@ class Run:
     def estimate(self) -> Estimate:
         """Mean and variance of the output, with standard errors."""
         return estimate(self.sums.f, self.noise.f if self.noise.n else None)
+
+    @property
+    def expected(self) -> Tensor | None:
+        """Mean over the draws of what was asked for beside the output."""
+        return None if self.expect is None else torch.as_tensor(self.expectations) / self.sums.n
 
     def covariance(self) -> Float[Tensor, "B C C"]:
         """Covariance of the outputs: correlations of the draws, with the variances estimated."""
@@ -112,6 +123,7 @@ def evaluate_draws(
     latents: dict[str, Tensor],
     deviations: dict[str, Tensor],
     seeds: list[int] | None = None,
+    known: Known = None,
 ) -> Output:
     """Output and noise (S, B, C) of every draw.
 
@@ -121,12 +133,13 @@ def evaluate_draws(
     if seeds is None or inputs.weights is None:
         S = next(iter(deviations.values())).shape[0]
         y, noise = inputs.evaluate(
-            {name: _drawn(z, deviations.get(name), S).flatten(0, 1) for name, z in latents.items()}
+            {name: _drawn(z, deviations.get(name), S).flatten(0, 1) for name, z in latents.items()},
+            known=each_tensor(known, lambda x: _drawn(x, None, S).flatten(0, 1)),
         )
         return y.unflatten(0, (S, -1)), None if noise is None else noise.unflatten(0, (S, -1))
     drawn = {name: _drawn(z, deviations.get(name), len(seeds)) for name, z in latents.items()}
     outputs = [
-        inputs.evaluate({name: z[s] for name, z in drawn.items()}, inputs.weights(seed))
+        inputs.evaluate({name: z[s] for name, z in drawn.items()}, inputs.weights(seed), known)
         for s, seed in enumerate(seeds)
     ]
     means = torch.stack([y for y, _ in outputs])
@@ -145,13 +158,24 @@ def plan_runs(
     output_covariance: bool,
     jacobian: Mapping[str, Tensor] | None = None,
     replicates: int = 1,
+    expect: Expect | None = None,
 ) -> list[Run]:
     """Plan the joint run, then one for each source beside which another one is uncertain."""
-    plan = [(inputs.everything, tuple(inputs.active))]
+    joint = Run(
+        inputs,
+        inputs.everything,
+        tuple(inputs.active),
+        output_covariance,
+        jacobian,
+        replicates,
+        expect,
+    )
+    plan: list[tuple[Tensor, tuple[str, ...]]] = []
     if by_source:
         several = inputs.num_uncertain() > 1
         rows_of = {name: (rows & several).nonzero()[:, 0] for name, rows in inputs.active.items()}
-        plan += [(rows, (name,)) for name, rows in rows_of.items() if len(rows)]
-    return [
+        plan = [(rows, (name,)) for name, rows in rows_of.items() if len(rows)]
+    single = [
         Run(inputs, rows, names, output_covariance, jacobian, replicates) for rows, names in plan
     ]
+    return [joint, *single]

@@ -67,9 +67,15 @@ def mixture(draws: Sequence[Moments], name: str = WEIGHTS) -> Moments:
         mean_error=_error(means),
         errors=errors,
         explained=None,
+        expected=_expected(draws),
         rows_share_draws=True,
         num_samples=sum(counts) or None,
     )
+
+
+def _expected(draws: Sequence[Moments]) -> Tensor | None:
+    found = [m.expected for m in draws if m.expected is not None]
+    return torch.stack(found).mean(0) if found else None
 
 
 def _stacked(moments: Moments) -> Tensor:

@@ -10,6 +10,8 @@ own share; the correlation objective is over the rows of all.
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import torch
 from pyro import poutine
@@ -22,8 +24,6 @@ from sure_pyro.models.latents import Masks
 from sure_pyro.models.program import sample_latents, sample_target
 from sure_pyro.propagation import taylor
 from sure_pyro.training.steps import Step, no_guide, squared_errors
-
-MEMBER = "|member"  # beside the modalities, which have no such names
 
 
 class Stack(nn.Module):
@@ -114,6 +114,13 @@ class MemberReconstructionStep(Step):
         return loss
 
 
+class MemberRows(NamedTuple):
+    """What is known of every row: the tokens that exist, and whose row it is, ``(B,)``."""
+
+    exists: dict[str, Tensor]
+    member: Tensor
+
+
 class MemberHeadStep(Step):
     """Phase 2 for all members at once, each on its own reconstructions and its own row weights.
 
@@ -143,11 +150,11 @@ class MemberHeadStep(Step):
         with torch.no_grad():
             r = self._reconstruct(latents, visible)
         latents, visible = repeated(latents, visible, self.heads.size)
-        mean, variance = self.model.propagation_problem(latents, visible, r)
+        mean, variance, exists = self.model.fusion_input(latents, visible, r)
         rows = torch.arange(len(latents), device=self.model.space.like.device)
-        mean[MEMBER] = rows // (len(latents) // self.heads.size)
-        output = self._respond(mean)
-        propagated = taylor(self._respond, mean, variance)
+        known = MemberRows(exists, rows // (len(latents) // self.heads.size))
+        output = self._respond(mean, known)
+        propagated = taylor(self._respond, mean, variance, known=known)
         from_latents = propagated.without_source("head").variance
         total = Output(output.mean, total_variance([from_latents, output.variance]))
         with self.handler(), poutine.scale(scale=counts):
@@ -175,13 +182,12 @@ class MemberHeadStep(Step):
             for name, x in self.model.reconstruct(latents, visible).items()
         }
 
-    def _respond(self, mean: dict[str, Tensor]) -> Output:
+    def _respond(self, zt: dict[str, Tensor], known: MemberRows) -> Output:
         """Head of each row's own member: all heads on all rows (they are small), then a choice."""
-        member = mean[MEMBER]
-        zt = {name: z for name, z in mean.items() if name != MEMBER}
-        outputs = response(self.heads, self.model.fused, zt)
-        rows = torch.arange(len(member), device=member.device)
-        return Output(*(x[member, rows] for x in outputs))
+        omega = partial(self.model.space.fuse, exists=known.exists)
+        outputs = response(self.heads, omega, zt)
+        rows = torch.arange(len(known.member), device=known.member.device)
+        return Output(*(x[known.member, rows] for x in outputs))
 
 
 def _counts(latents: Latents) -> Tensor | float:
@@ -216,5 +222,5 @@ def fresh_parts(model: SURE, number: int) -> Iterator[nn.Module]:
     """Reconstructors of the model's form with weights of their own; the default generator."""
     blank = copy.deepcopy(model)
     for _ in range(number):
-        blank._build(model.head.mean.in_features, model.head.mean.out_features)
+        blank.build(model.head.mean.in_features, model.head.mean.out_features)
         yield blank.reconstructor

@@ -39,10 +39,11 @@ def test_taylor_and_sampling_agree_source_by_source(system):
     with torch.no_grad():
         latents = model.encode(gappy)
         reconstruction = model.reconstruct(latents, latents.available)
-        mean, variance = model.propagation_problem(latents, latents.available, reconstruction)
+        mean, variance, exists = model.fusion_input(latents, latents.available, reconstruction)
     small = {name: 1e-4 * s2 for name, s2 in variance.items()}
-    expected = taylor(model.respond_to, mean, small)
-    drawn = sampling(model.respond_to, mean, small, num_samples=500, control="taylor", seed=0)
+    expected = taylor(model.respond, mean, small, known=exists)
+    options = {"known": exists, "num_samples": 500, "control": "taylor", "seed": 0}
+    drawn = sampling(model.respond, mean, small, **options)
     assert set(expected.sources) == {*small, "head"}
     for i, name in enumerate(batch.modalities):
         if name in small:  # a row has a source exactly where it lacks the modality

@@ -35,7 +35,14 @@ from torch import Tensor
 from sure_pyro.equations import second_order_mean
 from sure_pyro.propagation.delta_method import taylor
 from sure_pyro.propagation.differentiation import differentiation
-from sure_pyro.propagation.inputs import Function, Inputs, Mean, Variance, check_finite
+from sure_pyro.propagation.inputs import (
+    Function,
+    Inputs,
+    Known,
+    Mean,
+    Variance,
+    check_finite,
+)
 from sure_pyro.propagation.linearise import leaf
 from sure_pyro.propagation.moments import INTERACTION, Moments
 from sure_pyro.propagation.noise import make_generator
@@ -50,6 +57,7 @@ def second_order(
     mean: Mean,
     variance: Variance,
     *,
+    known: Known = None,
     probes: int | None = None,
     seed: int | torch.Generator = 0,
     head: str = "head",
@@ -63,7 +71,7 @@ def second_order(
 
     Parameters
     ----------
-    fn, mean, variance, head, create_graph, check_rows
+    fn, mean, variance, known, head, create_graph, check_rows
         As in `sure_pyro.propagation.taylor`; `fn` must be twice differentiable.
     probes : int, optional
         Random signs in place of the D latent entries: an unbiased estimate.
@@ -82,8 +90,10 @@ def second_order(
     """
     if probes is not None and probes < 1:
         raise ValueError(f"`probes` must be positive; got {probes}.")
-    first = taylor(fn, mean, variance, head=head, create_graph=create_graph, check_rows=check_rows)
-    inputs = prepare(fn, mean, variance, head)
+    first = taylor(
+        fn, mean, variance, known=known, head=head, create_graph=create_graph, check_rows=check_rows
+    )
+    inputs = prepare(fn, mean, variance, head, known)
     rows, _ = split_rows(inputs)
     if not len(rows):
         return replace(first, method=METHOD)

@@ -29,7 +29,14 @@ from torch import Tensor
 
 from sure_pyro.equations import total_variance
 from sure_pyro.propagation.independence import check_rows_independent
-from sure_pyro.propagation.inputs import Function, Inputs, Mean, Variance, check_finite
+from sure_pyro.propagation.inputs import (
+    Function,
+    Inputs,
+    Known,
+    Mean,
+    Variance,
+    check_finite,
+)
 from sure_pyro.propagation.moments import INTERACTION, Moments
 from sure_pyro.propagation.prepare import prepare
 from sure_pyro.propagation.rows import merge
@@ -41,6 +48,7 @@ def unscented(
     mean: Mean,
     variance: Variance,
     *,
+    known: Known = None,
     kappa: float = 0.0,
     head: str = "head",
     max_rows: int = 4096,
@@ -50,7 +58,7 @@ def unscented(
 
     Parameters
     ----------
-    fn, mean, variance, head
+    fn, mean, variance, known, head
         As in `sure_pyro.propagation.taylor`; `fn` need not be differentiable.
     kappa : float
         Extra weight of the centre; 0 is the cubature rule. A negative one can make negative
@@ -72,7 +80,7 @@ def unscented(
     """
     if not kappa >= 0:
         raise ValueError(f"`kappa` must not be negative; got {kappa}.")
-    inputs = prepare(fn, mean, variance, head)
+    inputs = prepare(fn, mean, variance, head, known)
     with torch.inference_mode(False), torch.no_grad():
         if check_rows:
             check_rows_independent(inputs.evaluate_mean()[0], None, inputs)
@@ -118,7 +126,7 @@ def _transform(
     first, second = torch.zeros_like(centre), torch.zeros_like(centre)
     extra = torch.zeros_like(centre)
     for deviations in _points(inputs, names, (D + kappa) ** 0.5, max_rows):
-        y, h = evaluate_draws(inputs, inputs.latents, deviations)  # (S, B, C)
+        y, h = evaluate_draws(inputs, inputs.latents, deviations, known=inputs.known)  # (S, B, C)
         d = y - centre
         first, second = first + d.sum(0), second + d.square().sum(0)
         if h is not None and noise is not None:
