@@ -31,7 +31,8 @@ RESULTS = Path(__file__).parent / "results" / "backbones.json"
 
 def mmml() -> Iterator[Case]:
     """MMML on utterances of 96 tokens and 6 seconds."""
-    from sure_pyro.backbones.mmml import MMML, VARIANTS, MMMLConfig
+    from sure_pyro.backbones.mmml import MMML, MMMLConfig
+    from sure_pyro.backbones.mmml.config import VARIANTS
 
     for variant in VARIANTS:
         backbone = MMML(MMMLConfig.official(variant))

@@ -40,7 +40,8 @@ from sure_pyro import calibration as cal
 from sure_pyro import metrics
 from sure_pyro.calibration.arrays.shrinkage import PRIOR_SCALE
 from sure_pyro.calibration.decision_scores import loss, uncertainty_score
-from sure_pyro.data import MaskedRows, every_mask
+from sure_pyro.data import every_mask
+from sure_pyro.data.masked_rows import MaskedRows
 from sure_pyro.evaluation import hidden_latents
 from sure_pyro.evaluation.arrays import as_float64
 from sure_pyro.metrics.bootstrap import bootstrap_counts, interval
@@ -140,7 +141,7 @@ def of_outputs(p: sp.Prediction, masked: MaskedRows, when: str) -> Found:
 def of_conformal(
     part: str,
     intervals: sp.Conformal,
-    latents: sp.ConformalLatents,
+    latents: sp.calibration.ConformalLatents,
     model: sp.SURE,
     p: sp.Prediction,
     masked: MaskedRows,

@@ -1,9 +1,10 @@
-"""How big the package is: its lines, and the code lines of its functions.
+"""How big the package is: its lines, the code lines of its functions, the names that it exports.
 
     python -m benchmarks.sizes [--longest N] [FOLDER ...]
 
 A code line of a function is a line from its ``def`` to its end that is neither blank nor only a
-comment nor part of a docstring; what is nested in a function counts for both.
+comment nor part of a docstring; what is nested in a function counts for both. A name that two
+packages export counts once.
 """
 
 from __future__ import annotations
@@ -42,8 +43,23 @@ def functions(source: str) -> Iterator[tuple[str, int]]:
             yield node.name, len(own & lines)
 
 
+def exported(source: str) -> set[str]:
+    """Names in the ``__all__`` of a package."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return set(ast.literal_eval(node.value))
+    return set()
+
+
+def offered(folder: Path) -> set[str]:
+    """Names that the packages of a folder export; lazy ones list them in a stub."""
+    stubs = list(folder.rglob("__init__.pyi"))
+    whole = [p for p in folder.rglob("__init__.py") if p.with_suffix(".pyi") not in stubs]
+    return {n for p in [*stubs, *whole] for n in exported(p.read_text(encoding="utf-8"))}
+
+
 def main() -> None:
-    """Print lines of the folders, and median and 90th percentile of the functions' code lines."""
+    """Print lines, median and 90th percentile of the functions' code lines, and exported names."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="*", type=Path, default=[Path("sure_pyro")])
     parser.add_argument("--longest", type=int, default=0, help="functions to name")
@@ -60,6 +76,7 @@ def main() -> None:
         f"{len(sizes)} functions, code lines: median {statistics.median(sizes):g}, "
         f"90th percentile {statistics.quantiles(sizes, n=10)[-1]:g}, longest {sizes[-1]}"
     )
+    print(f"{sum(len(offered(folder)) for folder in options.folders)} exported names")
     for n, path, name in sorted(found, reverse=True)[: options.longest]:
         print(f"{n:4d}  {path}: {name}")
 

@@ -26,7 +26,8 @@ from experiments.common import Options, keep, load, options, show
 from sure_pyro.backbones import Backbone
 from sure_pyro.comparison import Comparison, compare
 from sure_pyro.comparison.recipe import Built, Filling
-from sure_pyro.evaluation import Observed, Predicted
+from sure_pyro.evaluation.observed import Observed
+from sure_pyro.evaluation.predicted import Predicted
 from sure_pyro.plots.style import points
 
 EPOCHS = 40

@@ -22,7 +22,8 @@ from matplotlib.figure import Figure
 import sure_pyro as sp
 from experiments.common import Options, keep, options, show
 from experiments.decorrelate import Parts, dials
-from sure_pyro.comparison import Built, Comparison, Filling, compare
+from sure_pyro.comparison import Comparison, compare
+from sure_pyro.comparison.recipe import Built, Filling
 from sure_pyro.data.masked_rows import draw_masks
 from sure_pyro.evaluation.hidden import hidden_latents
 from sure_pyro.identity import digest, of_batch

@@ -26,7 +26,7 @@ from sure_pyro.comparison.paired import paired_difference
 from sure_pyro.metrics import correlation
 from sure_pyro.objectives import CorrelationELBO
 from sure_pyro.objectives.presets import DEFAULT_WEIGHT
-from sure_pyro.objectives.scores import Unchanged
+from sure_pyro.objectives.scores.gaussian import Unchanged
 from sure_pyro.plots.style import COLOURS, MARKERS
 
 TRAIN, VALIDATION, TEST = 1500, 500, 4000

@@ -25,7 +25,7 @@ from torch import Tensor
 
 import sure_pyro as sp
 from experiments.common import Options, keep, load, options, show
-from sure_pyro.data import one_mask_each
+from sure_pyro.data.masked_rows import one_mask_each
 from sure_pyro.guides import weight_guide
 from sure_pyro.models import LocScale, Output
 from sure_pyro.plots.style import points

@@ -1,9 +1,13 @@
 """What `import sure_pyro` offers, and what it does not cost."""
 
+import importlib
+import inspect
+import pkgutil
 import subprocess
 import sys
 from types import ModuleType
 
+import pyro
 import pytest
 
 import sure_pyro as sp
@@ -27,6 +31,31 @@ def test_every_name_is_there_and_is_no_module_in_disguise():
     assert not isinstance(sp.compare, ModuleType)
     assert isinstance(comparison, ModuleType)  # a room of another name
     assert sp.compare is comparison.compare
+
+
+PACKAGES = [sp.__name__] + [
+    found.name for found in pkgutil.walk_packages(sp.__path__, "sure_pyro.") if found.ispkg
+]
+PYRO = [pyro.distributions, pyro.infer, pyro.infer.autoguide, pyro.nn, pyro.optim, pyro.poutine]
+HIDDEN = {"sure_pyro.training": {"fit"}}
+"""Modules that a function of the same name still hides."""
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_what_a_package_offers_is_there_and_hides_no_module(name):
+    package = importlib.import_module(name)
+    offered = {n: getattr(package, n) for n in getattr(package, "__all__", ())} | vars(package)
+    modules = {found.name for found in pkgutil.iter_modules(package.__path__)}
+    hidden = {n for n in modules & set(offered) if not isinstance(offered[n], ModuleType)}
+    assert hidden == HIDDEN.get(name, set())
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_nothing_is_named_like_a_class_of_pyro_that_is_another(name):
+    package = importlib.import_module(name)
+    classes = {n: c for room in PYRO for n, c in inspect.getmembers(room, inspect.isclass)}
+    ours = {n: getattr(package, n) for n in getattr(package, "__all__", ())}
+    assert {n for n in ours if n in classes and ours[n] is not classes[n]} == set()
 
 
 def test_a_name_that_is_not_offered():

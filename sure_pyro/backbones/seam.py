@@ -2,7 +2,7 @@
 
 ``encode`` gives each modality's latent z_i = f_i(x_i) (equation 1), ``fuse`` turns the latents into
 the representation h = omega(z) (equation 4). Whatever can be written so can be made robust to
-missing modalities; `sure_pyro.backbones.WrappedBackbone` writes it for an existing ``nn.Module``.
+missing modalities; `Backbone.wrap` writes it for an existing ``nn.Module``.
 """
 
 from abc import ABC, abstractmethod

@@ -16,9 +16,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from sure_pyro.backbones.seam import Backbone, Latent, Tokens, values_of
-from sure_pyro.data import Batch, Standardizer
+from sure_pyro.data import Batch
 from sure_pyro.data.fields import plain
-from sure_pyro.data.standardize import masked_moments
+from sure_pyro.data.standardize import Standardizer, masked_moments
 from sure_pyro.data.task import num_outputs, target_of
 
 CLIP = 8.0

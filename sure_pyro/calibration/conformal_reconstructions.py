@@ -23,7 +23,8 @@ from sure_pyro.calibration.conformal_outputs import around, as_promised, rows_fo
 from sure_pyro.calibration.held_out import families, held_out, stream
 from sure_pyro.calibration.model import CalibratedPrediction
 from sure_pyro.data import Batch
-from sure_pyro.data.store import LatentStore, in_memory
+from sure_pyro.data.store import LatentStore
+from sure_pyro.data.store.store import in_memory
 from sure_pyro.evaluation.arrays import as_float64
 from sure_pyro.evaluation.hidden import Hidden, hidden_latents
 from sure_pyro.evaluation.rows import pattern_in

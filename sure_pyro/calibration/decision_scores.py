@@ -8,7 +8,7 @@ multilabel      mean of p (1 - p)       mean sd of the logits    share of labels
 regression      largest sd, in units of the tolerance (both)     error beyond the tolerance
 =============== ======================= ======================== ===============================
 
-Of classes and labels the first, and the loss, are those of `sure_pyro.evaluation.Observed`: it
+Of classes and labels the first, and the loss, are those of `sure_pyro.evaluation.observed`: it
 estimates the loss itself. The second is the uncertainty as the paper thresholds it; how it goes
 with the loss depends on what is missing.
 """
@@ -21,9 +21,9 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from sure_pyro.evaluation import Observed, Predicted
 from sure_pyro.evaluation.arrays import as_float64
-from sure_pyro.evaluation.observed import of_probabilities
+from sure_pyro.evaluation.observed import Observed, of_probabilities
+from sure_pyro.evaluation.predicted import Predicted
 from sure_pyro.models import Prediction
 
 Tolerance = float | Sequence[float] | None

@@ -30,7 +30,8 @@ from sure_pyro.calibration.decision_scores import (
 )
 from sure_pyro.calibration.held_out import groups_of, held_out, one_row_each
 from sure_pyro.calibration.model import CalibratedSURE
-from sure_pyro.data import Batch, MaskedRows, one_mask_each
+from sure_pyro.data import Batch
+from sure_pyro.data.masked_rows import MaskedRows, one_mask_each
 from sure_pyro.data.store import LatentStore
 from sure_pyro.evaluation.rows import check_took, pattern_in, rows_for, target_in
 from sure_pyro.metrics import check

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from jaxtyping import Int
 
-from sure_pyro.data import Batch, MaskedRows, draw_masks, every_mask
+from sure_pyro.data import Batch, draw_masks, every_mask
+from sure_pyro.data.masked_rows import MaskedRows
 
 MASKS = ("every", "random", "recorded")
 FEW_MODALITIES = 6

@@ -20,7 +20,8 @@ from sure_pyro.calibration.maps import (
     OutputMap,
     ReconstructionMaps,
 )
-from sure_pyro.data import Batch, MaskedRows
+from sure_pyro.data import Batch
+from sure_pyro.data.masked_rows import MaskedRows
 from sure_pyro.data.store import LatentStore
 from sure_pyro.evaluation.arrays import as_array
 from sure_pyro.evaluation.hidden import hidden_latents

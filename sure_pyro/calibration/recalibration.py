@@ -23,7 +23,8 @@ from sure_pyro.calibration.maps import (
     VarianceKind,
 )
 from sure_pyro.calibration.model import CalibratedSURE, Calibration, before_outputs, target_array
-from sure_pyro.data import Batch, MaskedRows
+from sure_pyro.data import Batch
+from sure_pyro.data.masked_rows import MaskedRows
 from sure_pyro.data.store import LatentStore
 from sure_pyro.evaluation.arrays import as_float64
 from sure_pyro.evaluation.hidden import hidden_latents

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from sure_pyro.commands.arguments import names, positive
-from sure_pyro.report import OBJECTIVES, Settings, demo
+from sure_pyro.report import Settings, demo
+from sure_pyro.report.study import OBJECTIVES
 
 
 def add_demo(commands) -> None:

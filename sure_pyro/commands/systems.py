@@ -114,7 +114,7 @@ def read_actions(options: argparse.Namespace) -> RawDataset:
 def build_hamlet(options: argparse.Namespace, data: RawDataset) -> tuple[Backbone, Any]:
     """HAMLET for the modalities of the data, and no tokenizer."""
     from sure_pyro.backbones.hamlet import HAMLET
-    from sure_pyro.backbones.mmbt import read_weights
+    from sure_pyro.backbones.mmbt.checkpoint import read_weights
 
     sizes: dict[str, Any] = {"width": options.width}
     if options.tiny:
@@ -142,7 +142,7 @@ DATASETS = tuple(dict.fromkeys(system.dataset for system in SYSTEMS.values()))
 
 
 def _variant(options: argparse.Namespace) -> str:
-    from sure_pyro.backbones.mmml import VARIANTS
+    from sure_pyro.backbones.mmml.config import VARIANTS
 
     if options.variant not in VARIANTS:
         raise ValueError(

@@ -22,7 +22,9 @@ from sure_pyro.comparison.recipe import Built, Filling, Fitted, Recipe, Spec
 from sure_pyro.data import Batch
 from sure_pyro.data.classes import aligned
 from sure_pyro.data.masked_rows import MaskedRows, draw_masks
-from sure_pyro.evaluation import Evaluation, Mask, evaluate, evaluate_filling, named_masks
+from sure_pyro.evaluation import evaluate, named_masks
+from sure_pyro.evaluation.masks import Mask
+from sure_pyro.evaluation.table import Evaluation, evaluate_filling
 from sure_pyro.files import folder_replacing
 from sure_pyro.guides import weight_guide
 from sure_pyro.identity import Settings, identity

@@ -13,7 +13,8 @@ import pandas as pd
 import scipy.stats
 from jaxtyping import Float
 
-from sure_pyro.metrics import Interval, Metric
+from sure_pyro.metrics.bootstrap import Interval
+from sure_pyro.metrics.registry import Metric
 
 LEVEL = 0.9
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from sure_pyro.data import MaskedRows
+from sure_pyro.data.masked_rows import MaskedRows
 from sure_pyro.evaluation.arrays import as_float64
 from sure_pyro.models import SURE
 

@@ -24,8 +24,8 @@ from jaxtyping import Bool, Float, Shaped
 from sure_pyro.data import Batch
 from sure_pyro.evaluation.arrays import as_array
 from sure_pyro.evaluation.predicted import Predicted
-from sure_pyro.metrics import squared_error
 from sure_pyro.metrics.registry import CLASSES, LABELS, NUMBERS, RANKING
+from sure_pyro.metrics.scores import squared_error
 
 R2 = "R²"
 SCORES = {"classification": "accuracy", "multilabel": "label accuracy", "regression": R2}

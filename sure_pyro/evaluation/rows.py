@@ -8,7 +8,8 @@ from torch import Tensor
 
 from sure_pyro.data import Batch
 from sure_pyro.data.classes import aligned
-from sure_pyro.data.store import LatentStore, in_memory
+from sure_pyro.data.store import LatentStore
+from sure_pyro.data.store.store import in_memory
 from sure_pyro.evaluation.arrays import as_array
 from sure_pyro.metrics import mask_pattern
 from sure_pyro.models import SURE, Prediction

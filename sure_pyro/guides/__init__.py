@@ -2,26 +2,18 @@
 
 from sure_pyro.guides.amortised import AmortisedGuide
 from sure_pyro.guides.base import WeightGuide, weight_guide
-from sure_pyro.guides.curvature import diagonal_fisher, full_fisher
 from sure_pyro.guides.dropout import DropoutGuide
 from sure_pyro.guides.ensemble import EnsembleGuide
 from sure_pyro.guides.laplace import LaplaceGuide
-from sure_pyro.guides.normal import NormalGuide
 from sure_pyro.guides.program import WeightProgram
 from sure_pyro.guides.reconstructor import ReconstructorGuide
-from sure_pyro.guides.swag import SWAGGuide, Trajectory
+from sure_pyro.guides.swag import SWAGGuide
 from sure_pyro.guides.trained import TrainedGuide, fit_weights
-from sure_pyro.guides.variational import (
-    Approximation,
-    LowRankGuide,
-    MAPGuide,
-    MeanFieldGuide,
-    VariationalGuide,
-)
+from sure_pyro.guides.variational import LowRankGuide, MAPGuide, MeanFieldGuide, VariationalGuide
 
 __all__ = [
     "ReconstructorGuide", "AmortisedGuide", "WeightProgram", "WeightGuide", "weight_guide",
-    "NormalGuide", "TrainedGuide", "fit_weights", "VariationalGuide", "Approximation", "MAPGuide",
+    "TrainedGuide", "fit_weights", "VariationalGuide", "MAPGuide",
     "MeanFieldGuide", "LowRankGuide", "DropoutGuide", "EnsembleGuide", "LaplaceGuide", "SWAGGuide",
-    "Trajectory", "full_fisher", "diagonal_fisher",
+
 ]  # fmt: skip

@@ -10,7 +10,8 @@ import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 
-from sure_pyro.data import Batch, mask_patterns
+from sure_pyro.data import Batch
+from sure_pyro.data.patterns import mask_patterns
 from sure_pyro.models.heads import Output
 from sure_pyro.models.reconstructor import LocScale
 from sure_pyro.propagation import Moments, cross_check

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from sure_pyro.backbones.seam import Backbone, Latent, Tokens, values_of
 from sure_pyro.backbones.stand_in import complete_rows
-from sure_pyro.data import Batch, MaskedRows
+from sure_pyro.data import Batch
 from sure_pyro.data.fields import each_field, event_shape, tokens_of
+from sure_pyro.data.masked_rows import MaskedRows
 from sure_pyro.data.standardize import masked_moments
 from sure_pyro.data.store import LatentStore
 from sure_pyro.equations import projection

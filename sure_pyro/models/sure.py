@@ -16,9 +16,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sure_pyro.backbones import Backbone, check_backbone
-from sure_pyro.backbones.cut import shared_copy
-from sure_pyro.data import Batch, MaskedRows
-from sure_pyro.data.store import LatentStore, in_memory
+from sure_pyro.backbones.cut.share import shared_copy
+from sure_pyro.data import Batch
+from sure_pyro.data.masked_rows import MaskedRows
+from sure_pyro.data.store import LatentStore
+from sure_pyro.data.store.store import in_memory
 from sure_pyro.data.task import num_outputs, target_of
 from sure_pyro.equations import fusion_input, response
 from sure_pyro.models import saving

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-from sure_pyro.backbones.cut import shared_copy
+from sure_pyro.backbones.cut.share import shared_copy
 
 WEIGHT_POSTERIORS: dict[str, type["WeightPosterior"]] = {}
 """Classes by name, entered when they are defined: how `SURE.load` finds them."""

@@ -10,18 +10,13 @@ from sure_pyro.objectives.faithful import Faithful
 from sure_pyro.objectives.pair import uncertainty_error_pair
 from sure_pyro.objectives.presets import CORRELATIONS, SCORES, preset
 from sure_pyro.objectives.rank_correlation import kendall, spearman
-from sure_pyro.objectives.scores import (
-    CRPS,
-    BetaNLL,
-    Evidential,
-    FixedScale,
-    LaplaceNLL,
-    Pinball,
-    PositiveWeights,
-    Score,
-    StudentTNLL,
-    Unchanged,
-)
+from sure_pyro.objectives.scores.crps import CRPS
+from sure_pyro.objectives.scores.evidential import Evidential
+from sure_pyro.objectives.scores.gaussian import BetaNLL, FixedScale, Unchanged
+from sure_pyro.objectives.scores.heavy_tails import LaplaceNLL, StudentTNLL
+from sure_pyro.objectives.scores.pinball import Pinball
+from sure_pyro.objectives.scores.positive_weights import PositiveWeights
+from sure_pyro.objectives.scores.score import Score, Scored
 
 __all__ = [
     "CorrelationELBO",
@@ -34,6 +29,7 @@ __all__ = [
     "kendall",
     "concordance",
     "Score",
+    "Scored",
     "Unchanged",
     "FixedScale",
     "BetaNLL",

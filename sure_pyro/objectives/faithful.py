@@ -6,7 +6,9 @@ import pyro.distributions as dist
 from pyro.poutine.messenger import Messenger
 from torch import Tensor
 
-from sure_pyro.objectives.scores import Evidential, Score, Scored, Unchanged
+from sure_pyro.objectives.scores.evidential import Evidential
+from sure_pyro.objectives.scores.gaussian import Unchanged
+from sure_pyro.objectives.scores.score import Score, Scored
 
 
 class Faithful(Score):

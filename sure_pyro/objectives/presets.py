@@ -8,16 +8,11 @@ from pyro.poutine.messenger import Messenger
 
 from sure_pyro.objectives.elbo import CorrelationELBO
 from sure_pyro.objectives.faithful import Faithful
-from sure_pyro.objectives.scores import (
-    CRPS,
-    BetaNLL,
-    Evidential,
-    FixedScale,
-    LaplaceNLL,
-    Pinball,
-    StudentTNLL,
-    Unchanged,
-)
+from sure_pyro.objectives.scores.crps import CRPS
+from sure_pyro.objectives.scores.evidential import Evidential
+from sure_pyro.objectives.scores.gaussian import BetaNLL, FixedScale, Unchanged
+from sure_pyro.objectives.scores.heavy_tails import LaplaceNLL, StudentTNLL
+from sure_pyro.objectives.scores.pinball import Pinball
 
 DEFAULT_WEIGHT = 0.25
 """Lambda of the presets. The likelihood is counted per number and the correlation per site."""

@@ -8,7 +8,7 @@ import matplotlib.axes
 import numpy as np
 import pandas as pd
 
-from sure_pyro.metrics import PerPattern
+from sure_pyro.metrics.patterns import PerPattern
 from sure_pyro.plots.patterns import Dots, draw, wilson
 
 

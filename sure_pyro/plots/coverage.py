@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import matplotlib.axes
 import numpy as np
 
-from sure_pyro.metrics import IntervalCoverage
+from sure_pyro.metrics.intervals import IntervalCoverage
 from sure_pyro.plots.patterns import wilson
 from sure_pyro.plots.style import axes, points
 

@@ -6,7 +6,7 @@ import matplotlib.axes
 import torch
 
 from sure_pyro.plots.style import axes, points
-from sure_pyro.propagation import CrossCheck
+from sure_pyro.propagation.check import CrossCheck
 
 
 def plot_cross_check(

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import matplotlib.axes
 
-from sure_pyro.metrics import RiskCoverage, Sparsification
+from sure_pyro.metrics.risk_curves import RiskCoverage
+from sure_pyro.metrics.sparsification_curves import Sparsification
 from sure_pyro.plots.style import axes, line, points
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import matplotlib.axes
 
-from sure_pyro.metrics import Interval, Reconstructability
+from sure_pyro.metrics.bootstrap import Interval
+from sure_pyro.metrics.reconstructed import Reconstructability
 from sure_pyro.plots.style import COLOURS, MARKERS, axes
 
 

@@ -7,7 +7,7 @@ independent, and keeps nothing between two calls, so that many threads may use i
 methods are in `sure_pyro.propagation.more`.
 """
 
-from sure_pyro.propagation.check import CrossCheck, assert_agree, cross_check
+from sure_pyro.propagation.check import assert_agree, cross_check
 from sure_pyro.propagation.covariance import FullCovariance, LowRankCovariance
 from sure_pyro.propagation.delta_method import taylor
 from sure_pyro.propagation.moments import Moments
@@ -22,7 +22,6 @@ __all__ = [
     "mixture",
     "cross_check",
     "assert_agree",
-    "CrossCheck",
     "FullCovariance",
     "LowRankCovariance",
     "NormalNoise",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sure_pyro.metrics import Interval, Reconstructability
+from sure_pyro.metrics.bootstrap import Interval
+from sure_pyro.metrics.reconstructed import Reconstructability
 
 
 @dataclass(frozen=True)

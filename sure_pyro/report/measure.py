@@ -11,11 +11,14 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 
 from sure_pyro.data.masked_rows import MaskedRows
-from sure_pyro.evaluation import Hidden, Observed, Predicted, hidden_latents, score
-from sure_pyro.evaluation.observed import SCORES
+from sure_pyro.evaluation import hidden_latents, score
+from sure_pyro.evaluation.hidden import Hidden
+from sure_pyro.evaluation.observed import SCORES, Observed
 from sure_pyro.evaluation.pairs import Pairs
+from sure_pyro.evaluation.predicted import Predicted
 from sure_pyro.evaluation.slices import OVERALL, RANDOM, hidden_slices
-from sure_pyro.metrics import Interval, bootstrap_interval, metric
+from sure_pyro.metrics import bootstrap_interval, metric
+from sure_pyro.metrics.bootstrap import Interval
 from sure_pyro.models import SURE, Prediction
 from sure_pyro.propagation import Moments, cross_check
 from sure_pyro.report.evidence import Propagation, Slice, Task

@@ -9,8 +9,10 @@ import pandas as pd
 from jaxtyping import Float
 
 from sure_pyro.data.masked_rows import MaskedRows
-from sure_pyro.evaluation import Observed, Predicted, hidden_latents
+from sure_pyro.evaluation import hidden_latents
+from sure_pyro.evaluation.observed import Observed
 from sure_pyro.evaluation.pairs import Pairs
+from sure_pyro.evaluation.predicted import Predicted
 from sure_pyro.evaluation.slices import RANDOM, hidden_slices
 from sure_pyro.models import SURE
 from sure_pyro.report.evidence import Compared

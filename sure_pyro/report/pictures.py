@@ -13,14 +13,8 @@ from matplotlib.figure import Figure
 from sure_pyro.data.masked_rows import MaskedRows
 from sure_pyro.evaluation.observed import LOSSES
 from sure_pyro.evaluation.slices import RANDOM, hidden_slices
-from sure_pyro.metrics import (
-    Reconstructability,
-    confidence_bins,
-    pit,
-    risk_coverage,
-    sparsification,
-    variance_bins,
-)
+from sure_pyro.metrics import confidence_bins, pit, risk_coverage, sparsification, variance_bins
+from sure_pyro.metrics.reconstructed import Reconstructability
 from sure_pyro.plots import (
     plot_confidence_reliability,
     plot_correlation_history,

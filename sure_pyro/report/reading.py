@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sure_pyro.metrics import Reconstructability
+from sure_pyro.metrics.reconstructed import Reconstructability
 
 NOTHING, LITTLE, CLASS_ONLY, PART, MOST = "nothing", "little", "the class only", "part", "most"
 CERTAIN = 0.05  # an R^2 whose lower end is above it is more than nothing

@@ -11,9 +11,10 @@ from sure_pyro.data import Batch, missing
 from sure_pyro.data.masked_rows import MaskedRows
 from sure_pyro.evaluation.hidden import Hidden
 from sure_pyro.evaluation.pairs import Pairs
-from sure_pyro.metrics import Reconstructability, reconstructability, within_pattern_correlation
+from sure_pyro.metrics import reconstructability, within_pattern_correlation
 from sure_pyro.metrics.attainable import attainable_by_pattern
 from sure_pyro.metrics.correlations import attainable_mean
+from sure_pyro.metrics.reconstructed import Reconstructability
 from sure_pyro.models import SURE
 from sure_pyro.report.evidence import Uncertainty
 

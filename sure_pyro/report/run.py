@@ -17,7 +17,8 @@ from sure_pyro.files import replacing, write_text
 from sure_pyro.pages import png, render
 from sure_pyro.provenance import provenance
 from sure_pyro.report import pictures, tables
-from sure_pyro.report.conclusions import conclude, conclusions_text
+from sure_pyro.report.conclusions import conclude
+from sure_pyro.report.conclusions.answer import conclusions_text
 from sure_pyro.report.decode import fit_decoders
 from sure_pyro.report.examples import curves_figure, digits_figure, image_figure, is_digits
 from sure_pyro.report.objectives import objectives_frame

@@ -8,7 +8,8 @@ import pandas as pd
 
 from sure_pyro.evaluation.observed import R2
 from sure_pyro.evaluation.slices import RANDOM
-from sure_pyro.metrics import Interval, Reconstructability
+from sure_pyro.metrics.bootstrap import Interval
+from sure_pyro.metrics.reconstructed import Reconstructability
 from sure_pyro.report.evidence import Slice
 from sure_pyro.report.reading import reading
 

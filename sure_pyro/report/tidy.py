@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from sure_pyro.metrics import Interval, Reconstructability
+from sure_pyro.metrics.bootstrap import Interval
+from sure_pyro.metrics.reconstructed import Reconstructability
 from sure_pyro.report.evidence import Slice
 from sure_pyro.report.reading import reading
 

@@ -13,10 +13,10 @@ from sure_pyro.guides import (
     LaplaceGuide,
     SWAGGuide,
     TrainedGuide,
-    Trajectory,
     WeightGuide,
     WeightProgram,
 )
+from sure_pyro.guides.swag import Trajectory
 from sure_pyro.models import SURE, Latents
 from sure_pyro.models.latents import Masks
 from sure_pyro.objectives import CorrelationELBO

@@ -3,7 +3,7 @@ import torch
 
 import sure_pyro as sp
 from sure_pyro.backbones import Backbone, check_backbone
-from sure_pyro.backbones.pretrain import task_loss
+from sure_pyro.backbones.pretraining import task_loss
 from sure_pyro.data import Batch
 from tests.models.conftest import make_batch
 
@@ -16,7 +16,7 @@ def test_freezing_is_for_good():
 
 
 @pytest.mark.parametrize("task", ["classification", "regression", "multilabel"])
-@pytest.mark.parametrize("kind", [sp.MLPBackbone, sp.TransformerBackbone])
+@pytest.mark.parametrize("kind", [sp.MLPBackbone, sp.backbones.TransformerBackbone])
 def test_pretraining_learns_the_task_and_freezes(kind, task):
     train, validation = (make_batch(B=120, seed=s, task=task) for s in (0, 1))
     torch.manual_seed(0)
@@ -27,7 +27,7 @@ def test_pretraining_learns_the_task_and_freezes(kind, task):
     assert not backbone.training
 
 
-@pytest.mark.parametrize("kind", [sp.MLPBackbone, sp.TransformerBackbone])
+@pytest.mark.parametrize("kind", [sp.MLPBackbone, sp.backbones.TransformerBackbone])
 def test_small_backbones_pass_the_check_that_every_backbone_must(kind):
     batch = make_batch(missing=False)
     check_backbone(kind.for_data(batch).freeze(), batch)
@@ -69,7 +69,7 @@ def test_features_and_parameters_must_have_one_dtype():
 
 def test_images_are_no_tokens():
     with pytest.raises(ValueError, match=r"\(steps, channels\); got \{'image': \(3, 8, 8\)\}"):
-        sp.TransformerBackbone({"image": (3, 8, 8)}, 2)
+        sp.backbones.TransformerBackbone({"image": (3, 8, 8)}, 2)
 
 
 def test_nothing_complete_to_pretrain_on():

@@ -75,7 +75,7 @@ def test_file_round_trip_is_exact(worlds, tmp_path):
     model, validation, new = worlds["regression"]
     fitted = sp.conformal_latents(model, validation[:60].replace(target=None))  # not needed
     fitted.save(tmp_path / "latents.json")
-    back = sp.ConformalLatents.load(tmp_path / "latents.json")
+    back = sp.calibration.ConformalLatents.load(tmp_path / "latents.json")
     prediction = model.predict(every_mask(new[:10]).batch, "none")
     for name, intervals in fitted.predict(prediction).items():
         np.testing.assert_array_equal(intervals.upper, back.predict(prediction)[name].upper)

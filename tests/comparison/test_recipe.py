@@ -1,7 +1,7 @@
 import pytest
 
-from sure_pyro.comparison import Built, Filling, Fitted, Recipe, recipe
-from sure_pyro.comparison.recipe import resolve
+from sure_pyro.comparison import Recipe
+from sure_pyro.comparison.recipe import Built, Filling, Fitted, recipe, resolve
 
 
 @pytest.mark.parametrize(

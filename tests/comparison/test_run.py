@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sure_pyro import SURE, Recipe, compare, data, fit
-from sure_pyro.comparison import Comparison, run
+from sure_pyro import SURE, compare, data, fit
+from sure_pyro.comparison import Comparison, Recipe, run
 from sure_pyro.metrics.registry import COSTS
 
 QUICK = {"fit": {"epochs": 1}, "pretraining": {"epochs": 2}, "progress_bar": False}

@@ -9,15 +9,15 @@ import torch
 from sure_pyro.data import (
     Batch,
     EvaluationMasks,
-    Standardizer,
     from_arrays,
     load_npz,
-    mask_patterns,
     missing,
     resolve_partial,
     save_npz,
 )
 from sure_pyro.data.fields import each_field, event_shape, labelled, plain, reference
+from sure_pyro.data.patterns import mask_patterns
+from sure_pyro.data.standardize import Standardizer
 from sure_pyro.data.validate import check_features
 from tests.data.strategies import INF, NAN, same
 

@@ -11,10 +11,10 @@ from sure_pyro.data import (
     from_arrays,
     load_masks,
     missing,
-    one_mask_each,
     save_masks,
     synthetic,
 )
+from sure_pyro.data.masked_rows import one_mask_each
 from sure_pyro.evaluation.slices import RANDOM, hidden_slices
 
 

@@ -5,7 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sure_pyro.data import Batch, Standardizer, resolve_partial
+from sure_pyro.data import Batch, resolve_partial
+from sure_pyro.data.standardize import Standardizer
 from tests.data.strategies import batch_fields, same, small_batch
 
 

@@ -3,7 +3,8 @@
 import torch
 from hypothesis import given, settings
 
-from sure_pyro.data import Batch, mask_patterns, rows_by_pattern
+from sure_pyro.data import Batch
+from sure_pyro.data.patterns import mask_patterns, rows_by_pattern
 from tests.data.strategies import batch_fields, small_batch
 
 

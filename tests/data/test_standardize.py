@@ -5,7 +5,8 @@ import torch
 from hypothesis import given, settings
 from torch import nn
 
-from sure_pyro.data import Batch, Standardizer
+from sure_pyro.data import Batch
+from sure_pyro.data.standardize import Standardizer
 from tests.data.strategies import batch_fields, small_batch
 
 

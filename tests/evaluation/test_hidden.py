@@ -1,6 +1,6 @@
 import numpy as np
 
-from sure_pyro.evaluation import Hidden
+from sure_pyro.evaluation.hidden import Hidden
 
 
 def hidden(known=None):

@@ -3,7 +3,8 @@ import pytest
 import scipy.stats
 
 from sure_pyro.data import from_arrays
-from sure_pyro.evaluation import Observed, Predicted
+from sure_pyro.evaluation.observed import Observed
+from sure_pyro.evaluation.predicted import Predicted
 from sure_pyro.metrics import metric
 from tests.diagnostics.conftest import prediction
 

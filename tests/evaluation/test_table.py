@@ -3,7 +3,10 @@ import pytest
 import scipy.stats
 from sklearn.metrics import accuracy_score, f1_score, log_loss, r2_score
 
-from sure_pyro.evaluation import Observed, Predicted, evaluate, evaluate_filling, score
+from sure_pyro.evaluation import evaluate, score
+from sure_pyro.evaluation.observed import Observed
+from sure_pyro.evaluation.predicted import Predicted
+from sure_pyro.evaluation.table import evaluate_filling
 from sure_pyro.metrics import METRICS, compute
 
 N, RNG = 400, np.random.default_rng(0)

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.func import functional_call, hessian
 
-from sure_pyro.guides import WeightProgram, diagonal_fisher, full_fisher
+from sure_pyro.guides import WeightProgram
+from sure_pyro.guides.curvature import diagonal_fisher, full_fisher
 from sure_pyro.objectives import FixedScale
 
 

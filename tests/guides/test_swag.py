@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from sure_pyro.guides import SWAGGuide, Trajectory
+from sure_pyro.guides import SWAGGuide
+from sure_pyro.guides.swag import Trajectory
 from tests.guides.conftest import NOISE, make_conjugate
 
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from sure_pyro.metrics import central_interval, gaussian_coverage, interval_coverage, pit, sharpness
+from sure_pyro.metrics import gaussian_coverage, pit, sharpness
+from sure_pyro.metrics.intervals import central_interval, interval_coverage
 
 
 def test_central_interval_is_that_of_scipy():

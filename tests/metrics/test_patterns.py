@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from sure_pyro.metrics import mask_pattern, per_pattern, rmse, squared_error
+from sure_pyro.metrics import mask_pattern, per_pattern, rmse
+from sure_pyro.metrics.scores import squared_error
 
 
 def test_values_rows_and_overall_by_hand():

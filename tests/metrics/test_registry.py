@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from sure_pyro import metrics
-from sure_pyro.metrics import METRICS, Metric, compute, metric
-from sure_pyro.metrics.registry import CLASSES, COSTS, LATENTS, NUMBERS, RANKING, SMALLER
+from sure_pyro.metrics import METRICS, compute, metric
+from sure_pyro.metrics.registry import CLASSES, COSTS, LATENTS, NUMBERS, RANKING, SMALLER, Metric
+from sure_pyro.metrics.sets import set_coverage
 
 N, RNG = 60, np.random.default_rng(0)
 P = RNG.dirichlet(np.ones(3), N)
@@ -34,7 +35,7 @@ def test_a_function_gets_the_arrays_that_its_parameters_name():
     found = compute({CLASSES: {"probability": P, "label": Y}, RANKING: {"u": 1 - P.max(1)}})
     assert found["ece"] == metrics.ece(P, Y)
     assert found["nll"] == metrics.categorical_nll(P, Y).mean()
-    assert found["coverage"] == metrics.set_coverage(P, Y, 0.9)
+    assert found["coverage"] == set_coverage(P, Y, 0.9)
     assert "crps" not in found  # of numbers
     assert "ause" not in found  # no errors are given
     assert list(found) == [name for name in METRICS if name in found]

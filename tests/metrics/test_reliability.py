@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import scipy.special
 
-from sure_pyro.metrics import adaptive_ece, confidence_bins, ece, ence, uce, variance_bins
+from sure_pyro.metrics import confidence_bins, ece, ence, uce, variance_bins
+from sure_pyro.metrics.reliability import adaptive_ece
 
 
 def predictions(rows=5000, seed=0, temperature=1.0):

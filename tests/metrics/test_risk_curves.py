@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sure_pyro.metrics import aurc, excess_aurc, risk_coverage
+from sure_pyro.metrics import aurc, risk_coverage
+from sure_pyro.metrics.risk_curves import excess_aurc
 
 
 def test_curve_by_hand():

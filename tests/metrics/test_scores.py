@@ -7,15 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sure_pyro.metrics import (
-    bernoulli_brier,
-    bernoulli_nll,
     categorical_brier,
     categorical_nll,
     gaussian_crps,
     gaussian_nll,
-    squared_error,
     zero_one_loss,
 )
+from sure_pyro.metrics.scores import bernoulli_brier, bernoulli_nll, squared_error
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
 
-from sure_pyro.metrics import SENTIMENT, sentiment_metrics
+from sure_pyro.metrics import sentiment_metrics
 from sure_pyro.metrics.sentiment import (
+    SENTIMENT,
     acc5,
     acc7,
     corr,

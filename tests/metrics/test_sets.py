@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sure_pyro.metrics import probable_sets, set_coverage, set_size
+from sure_pyro.metrics.sets import probable_sets, set_coverage, set_size
 
 P = np.array([[0.6, 0.3, 0.1], [0.1, 0.1, 0.8], [0.5, 0.4, 0.1]])
 

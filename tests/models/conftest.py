@@ -43,7 +43,7 @@ def model(batch):
 def make_model(batch, backbone="mlp", **options):
     """An initialised model on an untrained backbone."""
     torch.manual_seed(0)
-    kind = {"mlp": sp.MLPBackbone, "transformer": sp.TransformerBackbone}[backbone]
+    kind = {"mlp": sp.MLPBackbone, "transformer": sp.backbones.TransformerBackbone}[backbone]
     options.setdefault("reconstructor_options", {"width": 16})
     net = kind.for_data(batch, latent_size=8)
     return sp.SURE(net, **options).initialize(batch).eval()

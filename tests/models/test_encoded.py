@@ -9,7 +9,7 @@ from sure_pyro.models.latents import recorded_tokens
 from tests.models.conftest import make_batch, make_model
 
 
-class Counted(sp.TransformerBackbone):
+class Counted(sp.backbones.TransformerBackbone):
     rows = 0
 
     def encode(self, batch):

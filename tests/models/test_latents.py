@@ -79,7 +79,7 @@ def test_a_hidden_padded_text_is_reconstructed_at_full_length():
 def test_parts_reach_token_latents_and_are_refused_for_vectors():
     batch = make_batch(missing=False)
     gappy = sp.missing.within(batch, 0.3, seed=0, modalities=["audio"])
-    space = LatentSpace.fit(sp.TransformerBackbone.for_data(batch, latent_size=8), batch)
+    space = LatentSpace.fit(sp.backbones.TransformerBackbone.for_data(batch, latent_size=8), batch)
     available = space.encode(gappy).available["audio"]
     assert torch.equal(available, gappy.recorded["audio"].flatten(2).all(-1))
     assert 0.5 < available.float().mean() < 0.9

@@ -117,7 +117,7 @@ def test_padding_and_parts_of_sequences_survive(tmp_path):
         batch.features, batch.available, batch.target, padding={"audio": exists},
         task="classification", class_names=batch.class_names,
     )  # fmt: skip
-    body = sp.TransformerBackbone.for_data(padded, latent_size=8)
+    body = sp.backbones.TransformerBackbone.for_data(padded, latent_size=8)
     store = encode_store(body, padded, tmp_path, seed=None, progress_bar=False)
     model = sp.SURE(body, reconstructor_options={"width": 16}).initialize(padded)
     direct, stored = model.encode(padded), model.encode(store)

@@ -1,6 +1,7 @@
 import pytest
 
-from sure_pyro.metrics import Interval, Reconstructability
+from sure_pyro.metrics.bootstrap import Interval
+from sure_pyro.metrics.reconstructed import Reconstructability
 from sure_pyro.plots import plot_reconstructability
 
 R2 = Interval(0.5, 0.3, 0.6, 0.9)

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from sure_pyro import data
-from sure_pyro.metrics import Interval, Reconstructability
+from sure_pyro.metrics.bootstrap import Interval
+from sure_pyro.metrics.reconstructed import Reconstructability
 from sure_pyro.report.evidence import Compared, Evidence, Propagation, Slice, Task, Uncertainty
 from sure_pyro.report.study import Settings, evaluate, fit_models, load_parts
 from tests.evaluation import conftest as compared

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from sure_pyro.pages import render
-from sure_pyro.report.conclusions import Conclusion
+from sure_pyro.report.conclusions.answer import Conclusion
 from sure_pyro.report.sections import Section
 
 VOID = {"meta", "br", "img"}

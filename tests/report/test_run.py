@@ -6,7 +6,8 @@ import pytest
 
 from sure_pyro import SURE
 from sure_pyro.data import Batch, load, load_masks, save_npz
-from sure_pyro.report import demo, write_report
+from sure_pyro.report import demo
+from sure_pyro.report.run import write_report
 from sure_pyro.report.study import Settings
 
 FILES = {

@@ -1,7 +1,7 @@
 import pandas as pd
 
 from sure_pyro.pages import render
-from sure_pyro.report.conclusions import Conclusion, conclusions_text
+from sure_pyro.report.conclusions.answer import Conclusion, conclusions_text
 from sure_pyro.report.sections import Section
 
 ANSWER = Conclusion("Trust?", "no", "No.", ("Because.",))

@@ -6,7 +6,7 @@ is trained with. Needs the extra ``hf``, for the two encoders.
 """
 
 from sure_pyro.backbones.mmml.backbone import MMML
-from sure_pyro.backbones.mmml.config import VARIANTS, MMMLConfig
+from sure_pyro.backbones.mmml.config import MMMLConfig
 from sure_pyro.backbones.mmml.loss import multi_task_loss
 
-__all__ = ["MMML", "MMMLConfig", "VARIANTS", "multi_task_loss"]
+__all__ = ["MMML", "MMMLConfig", "multi_task_loss"]

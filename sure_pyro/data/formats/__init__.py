@@ -1,7 +1,7 @@
 """Public datasets in the formats in which they are given out, read safely and row by row."""
 
-from sure_pyro.data.formats.dataset import RawDataset, Row
-from sure_pyro.data.formats.errors import DatasetError, Problem
+from sure_pyro.data.formats.dataset import RawDataset
+from sure_pyro.data.formats.errors import DatasetError
 from sure_pyro.data.formats.mm_imdb import read_mm_imdb
 from sure_pyro.data.formats.mmact import read_mmact
 from sure_pyro.data.formats.mmsa import convert_mmsa, read_mmsa
@@ -13,9 +13,7 @@ READERS = {"mosi": read_mosi, "mm_imdb": read_mm_imdb, "mmact": read_mmact, "mms
 __all__ = [
     "READERS",
     "RawDataset",
-    "Row",
     "DatasetError",
-    "Problem",
     "read_mosi",
     "read_mm_imdb",
     "read_mmact",

@@ -1,6 +1,6 @@
 """Latents on disk: encoded once, read in any order with bounded memory."""
 
-from sure_pyro.data.store.fingerprint import fingerprint
-from sure_pyro.data.store.store import LatentStore, in_memory, row_blocks
+from sure_pyro.data.store.fingerprints import fingerprint
+from sure_pyro.data.store.store import LatentStore, row_blocks
 
-__all__ = ["LatentStore", "row_blocks", "fingerprint", "in_memory"]
+__all__ = ["LatentStore", "row_blocks", "fingerprint"]

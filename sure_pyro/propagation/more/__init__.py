@@ -8,7 +8,7 @@ probabilities, and `recommend` tries the methods on a few rows. All give `Moment
 from sure_pyro.propagation.more.assumed_density import moment_matching
 from sure_pyro.propagation.more.curvature import second_order
 from sure_pyro.propagation.more.probability import to_probability
-from sure_pyro.propagation.more.recommendation import Recommendation, recommend
+from sure_pyro.propagation.more.recommendation import recommend
 from sure_pyro.propagation.more.sigma_points import unscented
 
 __all__ = [
@@ -17,5 +17,4 @@ __all__ = [
     "moment_matching",
     "to_probability",
     "recommend",
-    "Recommendation",
 ]

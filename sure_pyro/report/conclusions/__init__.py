@@ -19,7 +19,7 @@ what next?                         what the numbers call for
 =================================  ============================================================
 """
 
-from sure_pyro.report.conclusions.answer import Conclusion, conclusions_text
+from sure_pyro.report.conclusions.answer import Conclusion
 from sure_pyro.report.conclusions.next_steps import about_next_steps
 from sure_pyro.report.conclusions.propagation import about_propagation
 from sure_pyro.report.conclusions.reconstruction import about_reconstruction
@@ -27,7 +27,7 @@ from sure_pyro.report.conclusions.task import about_task
 from sure_pyro.report.conclusions.uncertainty import about_uncertainty
 from sure_pyro.report.evidence import Evidence
 
-__all__ = ["Conclusion", "conclude", "conclusions_text"]
+__all__ = ["conclude"]
 
 
 def conclude(evidence: Evidence) -> tuple[Conclusion, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sure_pyro.metrics import Interval
+from sure_pyro.metrics.bootstrap import Interval
 from sure_pyro.report.evidence import Evidence
 from sure_pyro.report.reading import NOTHING, reading
 

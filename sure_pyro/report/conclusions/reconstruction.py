@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sure_pyro.metrics import Reconstructability
+from sure_pyro.metrics.reconstructed import Reconstructability
 from sure_pyro.report.conclusions.answer import (
     FEW_GROUPS,
     FEW_ROWS,

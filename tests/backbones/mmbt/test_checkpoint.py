@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from sure_pyro.backbones.mmbt import MMBT, read_weights
+from sure_pyro.backbones.mmbt import MMBT
+from sure_pyro.backbones.mmbt.checkpoint import read_weights
 from tests.backbones.mmbt.conftest import make_batch, make_mmbt
 
 

@@ -7,7 +7,8 @@ import torch
 from safetensors.torch import load_file
 
 from sure_pyro.backbones import Tokens
-from sure_pyro.backbones.mmbt import MMBT, read_weights
+from sure_pyro.backbones.mmbt import MMBT
+from sure_pyro.backbones.mmbt.checkpoint import read_weights
 from tests.conftest import SHARED
 
 RECORDINGS = sorted((SHARED / "golden").glob("mmbt*"))

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from sure_pyro.backbones.mmml import MMML, VARIANTS
+from sure_pyro.backbones.mmml import MMML
+from sure_pyro.backbones.mmml.config import VARIANTS
 from sure_pyro.data import Batch
 
 L, T = 9, 2400  # tokens; samples, of which 7 frames are made

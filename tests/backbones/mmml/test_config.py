@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from sure_pyro.backbones.mmml import VARIANTS, MMMLConfig
-from sure_pyro.backbones.mmml.config import OFFICIAL_NAMES
+from sure_pyro.backbones.mmml import MMMLConfig
+from sure_pyro.backbones.mmml.config import OFFICIAL_NAMES, VARIANTS
 
 ROBERTA = {"hidden_size": 48, "vocab_size": 97}
 DATA2VEC = {"hidden_size": 48}

@@ -6,7 +6,7 @@ import scipy.special
 import scipy.stats
 
 from sure_pyro.calibration.arrays import ConformalIntervals, ConformalSets
-from sure_pyro.metrics import interval_coverage
+from sure_pyro.metrics.intervals import interval_coverage
 
 LEVEL, REPETITIONS, TEST_ROWS = 0.9, 200, 300
 CALIBRATION = {"audio": 60, "audio+text": 250, "text": 120}  # rows per pattern

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from sure_pyro.data import Batch, mask_patterns, missing
+from sure_pyro.data import Batch, missing
+from sure_pyro.data.patterns import mask_patterns
 from tests.data.strategies import small_batch
 
 N = 20_000

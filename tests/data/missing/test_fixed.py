@@ -2,7 +2,8 @@
 
 import pytest
 
-from sure_pyro.data import mask_patterns, missing
+from sure_pyro.data import missing
+from sure_pyro.data.patterns import mask_patterns
 from tests.data.strategies import small_batch
 
 

@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from sure_pyro.diagnostics.signatures import (
-    Symptoms,
-    collapse,
-    domination,
-    nothing_shared,
-    oscillation,
-)
+from sure_pyro.diagnostics.signatures.collapse import collapse
+from sure_pyro.diagnostics.signatures.domination import domination
+from sure_pyro.diagnostics.signatures.nothing_shared import nothing_shared
+from sure_pyro.diagnostics.signatures.oscillation import oscillation
+from sure_pyro.diagnostics.signatures.symptoms import Symptoms
 from sure_pyro.training import History
 
 

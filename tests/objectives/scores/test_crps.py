@@ -3,7 +3,7 @@ import pytest
 import scoringrules
 import torch
 
-from sure_pyro.objectives.scores import crps_normal
+from sure_pyro.objectives.scores.crps import crps_normal
 
 pytestmark = pytest.mark.usefixtures("double")
 

@@ -5,7 +5,8 @@ import torch
 from sklearn.metrics import mean_pinball_loss
 
 from sure_pyro.objectives import Pinball
-from sure_pyro.objectives.scores import crps_normal, pinball_normal
+from sure_pyro.objectives.scores.crps import crps_normal
+from sure_pyro.objectives.scores.pinball import pinball_normal
 
 pytestmark = pytest.mark.usefixtures("double")
 

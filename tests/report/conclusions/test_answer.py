@@ -1,4 +1,4 @@
-from sure_pyro.metrics import Interval
+from sure_pyro.metrics.bootstrap import Interval
 from sure_pyro.report.conclusions import conclude
 from sure_pyro.report.conclusions.answer import interval, listed, nothing_at_all, number
 from tests.report.conftest import evidence, target

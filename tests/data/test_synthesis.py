@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sure_pyro.data import missing, synthetic
-from sure_pyro.data.synthetic import tau_squared
+from sure_pyro.data.synthesis import tau_squared
 
 N = 40_000
 

@@ -8,15 +8,13 @@ from html import escape
 
 import pandas as pd
 
-from sure_pyro.diagnostics.signatures import (
-    Finding,
-    Symptoms,
-    collapse,
-    domination,
-    imbalance,
-    nothing_shared,
-    oscillation,
-)
+from sure_pyro.diagnostics.signatures.collapse import collapse
+from sure_pyro.diagnostics.signatures.domination import domination
+from sure_pyro.diagnostics.signatures.finding import Finding
+from sure_pyro.diagnostics.signatures.imbalance import imbalance
+from sure_pyro.diagnostics.signatures.nothing_shared import nothing_shared
+from sure_pyro.diagnostics.signatures.oscillation import oscillation
+from sure_pyro.diagnostics.signatures.symptoms import Symptoms
 from sure_pyro.models import Latents, Prediction
 from sure_pyro.training import History
 

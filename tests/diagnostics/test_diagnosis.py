@@ -1,7 +1,7 @@
 import pytest
 
 from sure_pyro import diagnose
-from sure_pyro.diagnostics import Diagnosis
+from sure_pyro.diagnostics.diagnosis import Diagnosis
 from sure_pyro.training import History
 from tests.diagnostics.signatures import cases
 
