@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import base64
-import io
 from typing import Any
 
 import jinja2
 import pandas as pd
-from matplotlib.figure import Figure
-
-DPI = 110
 
 
 def render(template: str, **context: Any) -> str:
@@ -50,10 +46,3 @@ def table_rows(table: pd.DataFrame) -> list[list[str]]:
 def encoded(data: bytes) -> str:
     """Bytes for a ``data:`` address."""
     return base64.b64encode(data).decode("ascii")
-
-
-def png(figure: Figure) -> bytes:
-    """A figure as a PNG file."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
-    return buffer.getvalue()

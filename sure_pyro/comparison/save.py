@@ -12,8 +12,9 @@ import pandas as pd
 from sure_pyro.comparison.reading import datasets, notes, sentences, short_table
 from sure_pyro.comparison.results import Results
 from sure_pyro.files import replacing, write_text
-from sure_pyro.pages import png, render
+from sure_pyro.pages import render
 from sure_pyro.plots import comparison_figure
+from sure_pyro.plots.figures import png
 from sure_pyro.provenance import provenance
 
 HOW = (

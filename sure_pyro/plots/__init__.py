@@ -25,6 +25,7 @@ from sure_pyro.plots.patterns import plot_by_pattern, plot_variance_ratio
 from sure_pyro.plots.pit import plot_pit, plot_pit_grid
 from sure_pyro.plots.ranking import plot_risk_coverage, plot_sparsification
 from sure_pyro.plots.reconstructability import plot_reconstructability
+from sure_pyro.plots.reconstructions import plot_reconstructed_curves, plot_reconstructed_images
 from sure_pyro.plots.reliability import plot_confidence_reliability, plot_variance_reliability
 from sure_pyro.plots.shares import plot_source_shares, plot_variance_shares
 from sure_pyro.plots.shrinkage import plot_shrinkage
@@ -33,6 +34,8 @@ __all__ = [
     # what was reconstructed
     "plot_images",
     "plot_band",
+    "plot_reconstructed_images",
+    "plot_reconstructed_curves",
     "plot_reconstructability",
     # whether its uncertainty is right
     "plot_variance_reliability",

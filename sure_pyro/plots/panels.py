@@ -98,11 +98,11 @@ def _one_scale(used: list[matplotlib.axes.Axes]) -> None:
                 getattr(ax, f"set_{which}lim")(low, high)
 
 
-def grid(n: int, size: tuple[float, float] = (2.8, 2.4)) -> np.ndarray:
-    """Axes of a new figure for n panels, at most four in a row."""
+def grid(n: int, size: tuple[float, float] = (2.8, 2.4), columns: int = COLUMNS) -> np.ndarray:
+    """Axes of a new figure for n panels, so many in a row."""
     import matplotlib.pyplot as plt  # only here: it chooses a backend
 
-    columns = max(min(n, COLUMNS), 1)
+    columns = max(min(n, columns), 1)
     rows = max(-(-n // columns), 1)
     figsize = (size[0] * columns, size[1] * rows)
     return plt.subplots(rows, columns, figsize=figsize, squeeze=False, layout="constrained")[1]

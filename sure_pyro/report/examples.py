@@ -1,4 +1,4 @@
-"""Some reconstructions to look at: digits whole, images as images, everything else as curves.
+"""Some reconstructions to look at, as arrays: digits whole, images as images, the rest as curves.
 
 The examples are the first test rows (of each class, for images), not chosen ones.
 """
@@ -6,15 +6,14 @@ The examples are the first test rows (of each class, for images), not chosen one
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
-from matplotlib.figure import Figure
+from jaxtyping import Bool, Float, Int
 
 from sure_pyro.data.masked_rows import MaskedRows
 from sure_pyro.evaluation.arrays import as_float64
 from sure_pyro.models import Prediction
-from sure_pyro.plots import plot_band, plot_images
 from sure_pyro.report.decode import Decoder
 from sure_pyro.report.reconstruction import classes
 
@@ -27,16 +26,41 @@ QUADRANTS = {
 IMAGE_SIDE = 6  # features (H, W) with no side shorter are shown as images
 CURVES, ENTRIES = 3, 60  # examples per modality, and entries of a long vector that are shown
 
+Curve = tuple[np.ndarray, np.ndarray, np.ndarray]  # truth, mean, sd
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """N images that were hidden, whole or in part, and their reconstructions.
+
+    Parameters
+    ----------
+    truth, mean, sd : ndarray, shape (N, H, W)
+    labels : list of str
+        Classes, where they have names.
+    seen : ndarray, shape (N, H, W), optional
+        What the model saw, NaN elsewhere; None where it saw nothing.
+    framed : bool ndarray, shape (N, H, W), optional
+        What was reconstructed; None where all was.
+    """
+
+    truth: Float[np.ndarray, "N H W"]
+    mean: Float[np.ndarray, "N H W"]
+    sd: Float[np.ndarray, "N H W"]
+    labels: list[str]
+    seen: Float[np.ndarray, "N H W"] | None = None
+    framed: Bool[np.ndarray, "N H W"] | None = None
+
 
 def is_digits(modalities: tuple[str, ...], decoders: Mapping[str, Decoder]) -> bool:
     """Whether the modalities are the quadrants of the embedded digits."""
     return modalities == tuple(QUADRANTS) and all(d.shape == (16,) for d in decoders.values())
 
 
-def digits_figure(
+def digits(
     masked: MaskedRows, prediction: Prediction, decoders: Mapping[str, Decoder], k: int
-) -> Figure:
-    """Ten digits with k quadrants hidden: truth, what was seen, reconstruction, its sd."""
+) -> Images:
+    """Ten digits with k quadrants hidden, put together again."""
     rows = _first_of_each_class(masked, np.flatnonzero(masked.hidden == k))
     truth, seen, filled, sd = (np.zeros((len(rows), 8, 8)) for _ in range(4))
     guessed = np.zeros((len(rows), 8, 8), dtype=bool)
@@ -51,87 +75,36 @@ def digits_figure(
         filled[:, y, x] = np.where(shown, real, mean)
         sd[:, y, x] = np.where(shown, 0, spread)
         guessed[:, y, x] = ~shown
-    figure = Figure(figsize=(9, 4.6), layout="constrained")
-    axs = figure.subplots(4, 1)
-    grey = (0.0, 16.0)
-    labels = _labels(masked, rows)
-    plot_images(truth, axs[0], limits=grey, title="truth", unit="grey")
-    plot_images(seen, axs[1], limits=grey, title="what the model saw", unit="grey")
-    plot_images(
-        filled,
-        axs[2],
-        limits=grey,
-        title="reconstruction (in the frame)",
-        unit="grey",
-        framed=guessed,
-    )
-    plot_images(
-        sd,
-        axs[3],
-        limits=(0.0, float(sd.max())),
-        title="standard deviation it states",
-        unit="grey",
-        cmap="cividis",
-        labels=labels,
-    )
-    return figure
+    return Images(truth, filled, sd, _labels(masked, rows), seen, guessed)
 
 
-def image_figure(
+def images(
     masked: MaskedRows, prediction: Prediction, decoder: Decoder, name: str
-) -> Figure | None:
+) -> Images | None:
     """Up to ten images of one modality that was hidden; None if it has no image form."""
-    if len(decoder.shape) != 2 or min(decoder.shape) < IMAGE_SIDE:
-        return None
     rows = _hidden_alone(masked, name)
-    if not len(rows):
+    if len(decoder.shape) != 2 or min(decoder.shape) < IMAGE_SIDE or not len(rows):
         return None
     rows = _first_of_each_class(masked, rows)
-    truth = _features(masked, name, rows)
     mean, sd = _decoded(prediction, {name: decoder}, name, rows)
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    axs = figure.subplots(3, 1)
-    limits = (float(truth.min()), float(truth.max()))
-    plot_images(truth, axs[0], limits=limits, title=f"{name}: truth", unit="value")
-    plot_images(mean, axs[1], limits=limits, title="reconstruction", unit="value")
-    plot_images(
-        sd,
-        axs[2],
-        limits=(0.0, float(sd.max())),
-        title="standard deviation it states",
-        unit="value",
-        cmap="cividis",
-        labels=_labels(masked, rows),
-    )
-    return figure
+    return Images(_features(masked, name, rows), mean, sd, _labels(masked, rows))
 
 
-def curves_figure(
+def curves(
     masked: MaskedRows, prediction: Prediction, decoders: Mapping[str, Decoder]
-) -> Figure | None:
-    """Hidden modalities as curves with a band of two standard deviations, three rows of each."""
-    names = [name for name in decoders if len(_hidden_alone(masked, name))]
-    if not names:
-        return None
-    figure = Figure(figsize=(9, 2.1 * len(names)), layout="constrained")
-    axs = figure.subplots(len(names), CURVES, squeeze=False, sharey="row")
-    for line, name in zip(axs, names, strict=True):
+) -> dict[str, list[Curve]]:
+    """Up to three rows of each modality that was hidden alone, in sd of the feature."""
+    found = {}
+    for name in decoders:
         rows = _hidden_alone(masked, name)[:CURVES]
+        if not len(rows):
+            continue
         truth = _features(masked, name, rows)
         mean, sd = _decoded(prediction, decoders, name, rows)
         center, scale = _spread(masked, name)
-        for j, ax in enumerate(line):
-            if j < len(rows):
-                real, guess = ((x[j] - center) / scale for x in (truth, mean))
-                spread = _curve(sd[j] / scale)
-                plot_band(_curve(real), _curve(guess), spread, ax, xlabel="", ylabel="")
-            else:
-                ax.set_axis_off()
-        line[0].set_ylabel(f"{name}\n(sd of the feature)")
-    for ax in axs[-1]:
-        ax.set_xlabel("time step" if len(next(iter(decoders.values())).shape) == 2 else "feature")
-    axs[0, 0].legend(fontsize="small")
-    return figure
+        parts = zip((truth - center) / scale, (mean - center) / scale, sd / scale, strict=True)
+        found[name] = [(_curve(x), _curve(m), _curve(s)) for x, m, s in parts]
+    return found
 
 
 def _first_of_each_class(masked: MaskedRows, rows: Int[np.ndarray, " n"]) -> Int[np.ndarray, " m"]:

@@ -1,155 +1,137 @@
-"""The pictures of a report, as figures that no window and no backend is needed for."""
+"""The pictures of a report: which data, drawn by which function of `sure_pyro.plots`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-import matplotlib.axes
 import numpy as np
-import pandas as pd
-import torch
-from matplotlib.figure import Figure
 
-from sure_pyro.data.masked_rows import MaskedRows
+from sure_pyro import plots
 from sure_pyro.evaluation.observed import LOSSES
-from sure_pyro.evaluation.slices import RANDOM, hidden_slices
-from sure_pyro.metrics import confidence_bins, pit, risk_coverage, sparsification, variance_bins
-from sure_pyro.metrics.reconstructed import Reconstructability
-from sure_pyro.plots import (
-    plot_confidence_reliability,
-    plot_correlation_history,
-    plot_correlations,
-    plot_cross_check,
-    plot_pit_grid,
-    plot_reconstructability,
-    plot_risk_coverage,
-    plot_sparsification,
-    plot_variance_reliability,
-    plot_variance_shares,
-)
-from sure_pyro.propagation import cross_check
-from sure_pyro.report.evidence import Slice
-from sure_pyro.report.measure import Outcome
+from sure_pyro.plots.figures import figure_of, png
+from sure_pyro.report import curves, examples
+from sure_pyro.report.decode import fit_decoders
+from sure_pyro.report.study import Study
 
-METHOD_NAMES = {"none": "point", "taylor": "Taylor", "sampling": "sampling"}
-BINS = 10
-PATTERNS = 8  # that get a histogram of their own
+HIGH = 5.0  # inches, of a picture whose axes have one scale
 
 
-def history_figure(histories: Mapping) -> Figure:
-    """Correlation over epochs, by objective."""
-    return _one(lambda ax: plot_correlation_history(histories, ax))
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One picture.
+
+    Parameters
+    ----------
+    name : str
+        Of the section in `sure_pyro.report.sections`, and of the file.
+    plot : Callable
+        Of `sure_pyro.plots`.
+    data : tuple
+        What it takes.
+    options : mapping
+        Keywords of `figure_of` and of the function.
+    """
+
+    name: str
+    plot: Callable
+    data: tuple
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def file(self) -> str:
+        """Name of its file."""
+        return f"{self.name}.png"
+
+    def png(self) -> bytes:
+        """Draw it."""
+        return png(figure_of(self.plot, *self.data, **self.options))
 
 
-def reconstructability_figure(targets: Mapping[str, Reconstructability]) -> Figure:
-    """R^2 of every modality with its interval."""
-    height = 1.6 + 0.5 * len(targets)
-    return _one(lambda ax: plot_reconstructability(targets, ax), height=height)
+def pictures(study: Study) -> Iterator[Picture]:
+    """Every picture of a report, in the order of the page."""
+    yield from _of_examples(study)
+    yield from _of_reconstruction(study)
+    yield from _of_prediction(study)
 
 
-def correlation_figure(slices: Mapping[str, Slice]) -> Figure:
-    """Reached and attainable correlations, by size of the mask."""
-    found = {name: s.uncertainty for name, s in slices.items() if s.uncertainty and name != RANDOM}
-    table = pd.DataFrame(
-        {
-            name: {
-                "within masks": u.within,
-                "attainable": u.attainable,
-                "attainable, independent errors": u.attainable_independent,
-                "pooled": u.pooled,
-            }
-            for name, u in found.items()
-        }
-    ).T
-    return _one(lambda ax: plot_correlations(table, ax))
+def _of_reconstruction(study: Study) -> Iterator[Picture]:
+    outcome, masked, targets = study.outcome, study.masked, study.evidence.targets
+    if targets:
+        size = (7.0, 1.6 + 0.5 * len(targets))
+        yield Picture(
+            "reconstructability", plots.plot_reconstructability, (targets,), {"size": size}
+        )
+    histories = {name: fitted.history for name, fitted in study.models.items()}
+    yield Picture("correlation_epochs", plots.plot_correlation_history, (histories,))
+    yield Picture("correlations", plots.plot_correlations, (curves.correlations(study.slices),))
+    bins = curves.variance_reliability(outcome, masked)
+    yield _high("reliability_variance", plots.plot_variance_reliability, bins)
+    values, pattern = curves.pit_by_pattern(outcome, masked)
+    n = min(curves.PATTERNS, len(np.unique(pattern)))
+    grid = (-(-n // 4), min(n, 4))
+    look = {"size": (9.0, 2.2 * grid[0]), "grid": grid, "share_y": "all"}
+    yield Picture("pit", plots.plot_pit_grid, (values, pattern), look)
+    sparse = curves.sparsifications(outcome, masked)
+    yield Picture("sparsification", plots.plot_sparsification, (sparse,))
 
 
-def variance_reliability_figure(outcome: Outcome, masked: MaskedRows) -> Figure:
-    """Predicted sd against actual error of the reconstruction, by size of the mask."""
-    bins = {
-        f"{name} hidden": variance_bins(sigma2, error, BINS)
-        for name, (sigma2, error) in _row_pairs(outcome, masked).items()
-    }
-    return _one(lambda ax: plot_variance_reliability(bins, ax), height=5.0)
+def _of_prediction(study: Study) -> Iterator[Picture]:
+    outcome, masked = study.outcome, study.masked
+    if bins := curves.confidence(outcome, masked):
+        yield _high("reliability_confidence", plots.plot_confidence_reliability, bins)
+    risks, loss = curves.risks(outcome, masked), LOSSES[outcome.observed.task]
+    yield Picture("risk_coverage", plots.plot_risk_coverage, (risks,), {"loss": loss})
+    yield Picture("variance_shares", plots.plot_variance_shares, (curves.shares(study.slices),))
+    check = curves.checked(outcome, masked)
+    yield _high("cross_check", plots.plot_cross_check, check)
 
 
-def sparsification_figure(outcome: Outcome, masked: MaskedRows) -> Figure:
-    """Remaining reconstruction error as uncertain rows are taken out, by size of the mask."""
-    curves = {
-        f"{name} hidden": sparsification(sigma2, error)
-        for name, (sigma2, error) in _row_pairs(outcome, masked).items()
-    }
-    return _one(lambda ax: plot_sparsification(curves, ax))
+def _of_examples(study: Study) -> Iterator[Picture]:
+    model = study.models[study.settings.main].model
+    decoders = fit_decoders(model, study.parts.train, study.parts.validation, study.settings.seed)
+    masked, prediction = study.masked, study.outcome.prediction
+    if examples.is_digits(study.parts.test.modalities, decoders):
+        for k in (1, 2, 3):
+            yield digits_picture(k, examples.digits(masked, prediction, decoders, k))
+        return
+    others = {}
+    for name, decoder in decoders.items():
+        images = examples.images(masked, prediction, decoder, name)
+        if images is None:
+            others[name] = decoder
+        else:
+            yield image_picture(name, images)
+    if lines := examples.curves(masked, prediction, others):
+        length = len(next(iter(others.values())).shape)
+        yield curves_picture(lines, "time step" if length == 2 else "feature")
 
 
-def pit_figure(outcome: Outcome, masked: MaskedRows) -> Figure:
-    """PIT of the latent entries, for the mask patterns with most rows."""
-    values, patterns = [], []
-    for h in outcome.hidden.values():
-        values.append(pit(h.loc, np.square(h.sigma), h.truth).ravel())
-        patterns.append(np.repeat(masked.pattern[h.where], h.truth.shape[1]))
-    pattern = np.concatenate(patterns)
-    n = min(PATTERNS, len(np.unique(pattern)))
-    figure = Figure(figsize=(9, 2.2 * -(-n // 4)), layout="constrained")
-    axs = figure.subplots(-(-n // 4), min(n, 4), squeeze=False, sharey=True)
-    plot_pit_grid(np.concatenate(values), pattern, axs)
-    return figure
+def digits_picture(k: int, found: examples.Images) -> Picture:
+    """Digits with k quadrants hidden."""
+    look = {"limits": (0.0, 16.0), "unit": "grey", "size": (9.0, 4.6), "grid": (4, 1)}
+    return _images(f"examples_{k}", found, look)
 
 
-def confidence_figure(outcome: Outcome, masked: MaskedRows) -> Figure | None:
-    """Probability of the predicted class against its accuracy, by method; None without classes."""
-    if outcome.observed.task != "classification":
-        return None
-    rows = hidden_slices(masked)[RANDOM]
-    observed, bins = outcome.observed[rows], {}
-    for method, name in METHOD_NAMES.items():
-        p = outcome.predicted[method][rows].probability
-        assert p is not None
-        bins[name] = confidence_bins(p, observed.target, BINS)
-    return _one(lambda ax: plot_confidence_reliability(bins, ax), height=5.0)
+def image_picture(modality: str, found: examples.Images) -> Picture:
+    """Images of one modality."""
+    look = {"name": modality, "size": (9.0, 3.6), "grid": (3, 1)}
+    return _images(f"image_{modality}", found, look)
 
 
-def risk_figure(outcome: Outcome, masked: MaskedRows) -> Figure:
-    """Risk-coverage over random masks, by method."""
-    rows, curves = hidden_slices(masked)[RANDOM], {}
-    observed = outcome.observed[rows]
-    for method, name in METHOD_NAMES.items():
-        predicted = outcome.predicted[method][rows]
-        u = observed.uncertainty(predicted)
-        assert u is not None
-        curves[name] = risk_coverage(u, observed.loss(predicted))
-    loss = LOSSES[observed.task]
-    return _one(lambda ax: plot_risk_coverage(curves, ax, loss=loss))
+def curves_picture(found: Mapping[str, list[examples.Curve]], xlabel: str) -> Picture:
+    """Everything else."""
+    size, grid = (9.0, 2.1 * len(found)), (len(found), examples.CURVES)
+    look = {"size": size, "grid": grid, "share_y": "row", "xlabel": xlabel}
+    return Picture("examples", plots.plot_reconstructed_curves, (found,), look)
 
 
-def shares_figure(slices: Mapping[str, Slice]) -> Figure:
-    """Share of the predictive variance by source, by size of the mask."""
-    table = pd.DataFrame(
-        {name: dict(s.propagation.shares) for name, s in slices.items() if name != RANDOM}
-    ).T
-    return _one(lambda ax: plot_variance_shares(table, ax))
+def _images(name: str, found: examples.Images, look: Mapping[str, Any]) -> Picture:
+    more = {"seen": found.seen, "framed": found.framed, "labels": found.labels}
+    data = (found.truth, found.mean, found.sd)
+    return Picture(name, plots.plot_reconstructed_images, data, {**look, **more})
 
 
-def cross_check_figure(outcome: Outcome, masked: MaskedRows) -> Figure:
-    """Standard deviations by Taylor against those by sampling, over random masks."""
-    rows = torch.from_numpy(np.flatnonzero(hidden_slices(masked)[RANDOM]))
-    taylor, sampled = (
-        outcome.prediction.moments[method][rows] for method in ("taylor", "sampling")
-    )
-    return _one(lambda ax: plot_cross_check(cross_check(taylor, sampled), ax), height=5.0)
-
-
-def _row_pairs(outcome: Outcome, masked: MaskedRows) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Variance and squared error of every row, averaged over its latent entries, by mask size."""
-    x, where = outcome.pairs.arrays, outcome.pairs.where
-    return {
-        name: (x["u"][rows[where]], x["e"][rows[where]])
-        for name, rows in hidden_slices(masked).items()
-        if name != RANDOM and rows[where].any()
-    }
-
-
-def _one(draw: Callable[[matplotlib.axes.Axes], object], height: float = 4.2) -> Figure:
-    figure = Figure(figsize=(7, height), layout="constrained")
-    draw(figure.subplots())
-    return figure
+def _high(name: str, plot: Callable, data: Any) -> Picture:
+    return Picture(name, plot, (data,), {"size": (7.0, HIGH)})

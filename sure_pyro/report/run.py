@@ -8,20 +8,18 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from sure_pyro.data import save_masks
 from sure_pyro.diagnostics import to_arviz
 from sure_pyro.evaluation.observed import R2
 from sure_pyro.files import replacing, write_text
-from sure_pyro.pages import png, render
+from sure_pyro.pages import render
 from sure_pyro.provenance import provenance
-from sure_pyro.report import pictures, tables
+from sure_pyro.report import tables
 from sure_pyro.report.conclusions import conclude
 from sure_pyro.report.conclusions.answer import conclusions_text
-from sure_pyro.report.decode import fit_decoders
-from sure_pyro.report.examples import curves_figure, digits_figure, image_figure, is_digits
 from sure_pyro.report.objectives import objectives_frame
+from sure_pyro.report.pictures import pictures
 from sure_pyro.report.reading import reading
 from sure_pyro.report.sections import Section, picture_section, table_section
 from sure_pyro.report.study import Settings, Study, evaluate, fit_models, load_parts
@@ -57,7 +55,7 @@ def write_report(study: Study, out: Path, command: str, seconds: dict[str, float
     """Write every file of the report; return its conclusions as text."""
     start = time.perf_counter()
     conclusions = conclude(study.evidence)
-    drawn = {name: png(figure) for name, figure in _figures(study)}
+    drawn = {picture.file: picture.png() for picture in pictures(study)}
     sections = [*_tables(study), *_pictures(study, drawn)]
     _write_data(study, out)
     for old in out.glob("*.png"):
@@ -142,44 +140,6 @@ def _pictures(study: Study, drawn: Iterable[str]) -> Iterator[Section]:
     verdicts = {name: reading(r) for name, r in study.evidence.targets.items()}
     for name in drawn:
         yield picture_section(name.removesuffix(".png"), verdicts)
-
-
-def _figures(study: Study) -> Iterator[tuple[str, Figure]]:
-    """Name of the file and figure, in the order of the page."""
-    masked, outcome = study.masked, study.outcome
-    yield from _examples(study)
-    if study.evidence.targets:
-        yield "reconstructability.png", pictures.reconstructability_figure(study.evidence.targets)
-    histories = {name: fitted.history for name, fitted in study.models.items()}
-    yield "correlation_epochs.png", pictures.history_figure(histories)
-    yield "correlations.png", pictures.correlation_figure(study.slices)
-    yield "reliability_variance.png", pictures.variance_reliability_figure(outcome, masked)
-    yield "pit.png", pictures.pit_figure(outcome, masked)
-    yield "sparsification.png", pictures.sparsification_figure(outcome, masked)
-    if (figure := pictures.confidence_figure(outcome, masked)) is not None:
-        yield "reliability_confidence.png", figure
-    yield "risk_coverage.png", pictures.risk_figure(outcome, masked)
-    yield "variance_shares.png", pictures.shares_figure(study.slices)
-    yield "cross_check.png", pictures.cross_check_figure(outcome, masked)
-
-
-def _examples(study: Study) -> Iterator[tuple[str, Figure]]:
-    model = study.models[study.settings.main].model
-    decoders = fit_decoders(model, study.parts.train, study.parts.validation, study.settings.seed)
-    masked, prediction = study.masked, study.outcome.prediction
-    if is_digits(study.parts.test.modalities, decoders):
-        for k in (1, 2, 3):
-            yield f"examples_{k}.png", digits_figure(masked, prediction, decoders, k)
-        return
-    curves = {}
-    for name, decoder in decoders.items():
-        figure = image_figure(masked, prediction, decoder, name)
-        if figure is None:
-            curves[name] = decoder
-        else:
-            yield f"image_{name}.png", figure
-    if curves and (figure := curves_figure(masked, prediction, curves)) is not None:
-        yield "examples.png", figure
 
 
 def _lead(study: Study) -> list[str]:

@@ -1,27 +1,40 @@
-from dataclasses import replace
-
+import matplotlib.image
+import numpy as np
 import pytest
 
-from sure_pyro.report import pictures
+from sure_pyro.plots.figures import figure_of
+from sure_pyro.report.examples import Images
+from sure_pyro.report.pictures import curves_picture, digits_picture, image_picture, pictures
+from sure_pyro.report.sections import PICTURES
+
+NAMES = [
+    "examples",
+    "reconstructability",
+    "correlation_epochs",
+    "correlations",
+    "reliability_variance",
+    "pit",
+    "sparsification",
+    "reliability_confidence",
+    "risk_coverage",
+    "variance_shares",
+    "cross_check",
+]
 
 
-@pytest.mark.parametrize(
-    "draw",
-    [
-        lambda s: pictures.history_figure({n: f.history for n, f in s.models.items()}),
-        lambda s: pictures.reconstructability_figure(s.evidence.targets),
-        lambda s: pictures.correlation_figure(s.slices),
-        lambda s: pictures.variance_reliability_figure(s.outcome, s.masked),
-        lambda s: pictures.sparsification_figure(s.outcome, s.masked),
-        lambda s: pictures.pit_figure(s.outcome, s.masked),
-        lambda s: pictures.confidence_figure(s.outcome, s.masked),
-        lambda s: pictures.risk_figure(s.outcome, s.masked),
-        lambda s: pictures.shares_figure(s.slices),
-        lambda s: pictures.cross_check_figure(s.outcome, s.masked),
-    ],
-)
-def test_every_picture_has_labelled_axes(study, draw):
-    axes = [ax for ax in draw(study).axes if ax.axison]
+@pytest.fixture(scope="module")
+def drawn(study):
+    """Every picture of a report as a figure, by name."""
+    return {p.name: figure_of(p.plot, *p.data, **p.options) for p in pictures(study)}
+
+
+def test_every_picture_of_the_page_is_there_in_order(drawn):
+    assert list(drawn) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_picture_has_labelled_axes(drawn, name):
+    axes = [ax for ax in drawn[name].axes if ax.axison]
     assert axes
     for ax in axes:
         assert any(other.get_xlabel() for other in beside(ax, axes, "colspan"))
@@ -38,19 +51,33 @@ def beside(ax, axes, span):
     return [other for other in axes if getattr(other.get_subplotspec(), span) == getattr(own, span)]
 
 
-def test_sizes_of_the_mask_are_the_series(study):
-    figure = pictures.variance_reliability_figure(study.outcome, study.masked)
-    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-    assert labels == ["right", "1 hidden", "2 hidden"]
+def legend(figure):
+    return [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
 
 
-def test_the_methods_are_the_series(study):
-    figure = pictures.confidence_figure(study.outcome, study.masked)
-    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-    assert labels == ["right", "point", "Taylor", "sampling"]
+def test_sizes_of_the_mask_are_the_series(drawn):
+    assert legend(drawn["reliability_variance"]) == ["right", "1 hidden", "2 hidden"]
 
 
-def test_regression_has_no_confidence(study):
-    numbers = replace(study.outcome.observed, task="regression")
-    outcome = replace(study.outcome, observed=numbers)
-    assert pictures.confidence_figure(outcome, study.masked) is None
+def test_the_methods_are_the_series(drawn):
+    assert legend(drawn["reliability_confidence"]) == ["right", "point", "Taylor", "sampling"]
+
+
+IMAGES = Images(np.ones((2, 8, 8)), np.zeros((2, 8, 8)), np.full((2, 8, 8), 2.0), ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("picture", "panels"),
+    [
+        (digits_picture(2, Images(**{**vars(IMAGES), "seen": IMAGES.truth})), 4),
+        (image_picture("photo", IMAGES), 3),
+        (curves_picture({"sound": [(np.ones(5), np.zeros(5), np.ones(5))]}, "time step"), 3),
+    ],
+)
+def test_examples_are_drawn_into_a_grid_and_a_file(picture, panels, tmp_path):
+    assert any(picture.name.startswith(name) for name in PICTURES)
+    figure = figure_of(picture.plot, *picture.data, **picture.options)
+    assert len([ax for ax in figure.axes if ax.get_subplotspec() is not None]) >= panels
+    (tmp_path / picture.file).write_bytes(picture.png())
+    width = matplotlib.image.imread(tmp_path / picture.file).shape[1]
+    assert width == 990  # nine inches
