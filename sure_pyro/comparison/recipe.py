@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sure_pyro.identity import Settings, identity
+from sure_pyro.models.parts import RECONSTRUCTORS
 from sure_pyro.objectives import preset
 
 DEFAULT_OBJECTIVE = "elbo+pcc"
@@ -171,7 +172,8 @@ def recipe(name: str) -> Recipe | Filling:
     ----------
     name : str
         An objective (``"sure"``, ``"faithful:elbo+pcc"``), a guide (``"laplace"``: the default
-        objective with that guide), both (``"elbo/laplace"``), or a filling (``"zero"``).
+        objective with that guide), both (``"elbo/laplace"``), a reconstructor (``"gaussian"``,
+        the closed form, with the default objective for the head), or a filling (``"zero"``).
 
     Raises
     ------
@@ -180,6 +182,8 @@ def recipe(name: str) -> Recipe | Filling:
     """
     if name in FILLINGS:
         return Filling(name)
+    if name in RECONSTRUCTORS:
+        return Recipe(reconstructor=name)
     alone = ("", name) if name in GUIDES else (name, "")
     objective, guide = name.rsplit("/", 1) if "/" in name else alone
     try:
@@ -187,7 +191,8 @@ def recipe(name: str) -> Recipe | Filling:
     except ValueError as error:
         raise ValueError(
             f"There is no model {name!r}. Name an objective, a guide of {list(GUIDES)}, both as "
-            f"'elbo/laplace', or a filling of {list(FILLINGS)}. {error}"
+            f"'elbo/laplace', a reconstructor of {list(RECONSTRUCTORS)}, or a filling of "
+            f"{list(FILLINGS)}. {error}"
         ) from error
 
 

@@ -2,6 +2,7 @@
 
 from sure_pyro.models.encode import encode_store
 from sure_pyro.models.evidence import EvidentialLocScale, NormalInverseGamma
+from sure_pyro.models.gaussian import GaussianReconstructor
 from sure_pyro.models.heads import BernoulliHead, CategoricalHead, GaussianHead, Head, Output
 from sure_pyro.models.hiding import hide
 from sure_pyro.models.latents import Latents
@@ -14,8 +15,23 @@ from sure_pyro.models.space import LatentSpace
 from sure_pyro.models.sure import SURE
 
 __all__ = [
-    "encode_store", "Latents", "LatentSpace", "hide", "LocScale", "Reconstructor",
-    "EvidentialLocScale", "NormalInverseGamma", "MaskedReconstructor", "PairwiseReconstructor",
-    "SeparateScale", "Head", "Output", "GaussianHead", "CategoricalHead", "BernoulliHead", "SURE",
+    "encode_store",
+    "Latents",
+    "LatentSpace",
+    "hide",
+    "LocScale",
+    "Reconstructor",
+    "EvidentialLocScale",
+    "NormalInverseGamma",
+    "GaussianReconstructor",
+    "MaskedReconstructor",
+    "PairwiseReconstructor",
+    "SeparateScale",
+    "Head",
+    "Output",
+    "GaussianHead",
+    "CategoricalHead",
+    "BernoulliHead",
+    "SURE",
     "Prediction",
-]  # fmt: skip
+]

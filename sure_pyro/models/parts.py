@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sure_pyro.models.gaussian import GaussianReconstructor
 from sure_pyro.models.heads import HEADS, Head
 from sure_pyro.models.masked import MaskedReconstructor
 from sure_pyro.models.pairwise import PairwiseReconstructor
@@ -14,6 +15,7 @@ from sure_pyro.models.separate import SeparateScale
 RECONSTRUCTORS: dict[str, type[Reconstructor]] = {
     "masked": MaskedReconstructor,
     "pairwise": PairwiseReconstructor,
+    "gaussian": GaussianReconstructor,
 }
 HEAD_OF_TASK = {
     "classification": "categorical",
@@ -27,7 +29,7 @@ def make_reconstructor(
 ) -> Reconstructor:
     """Build the reconstructor that the settings of a `SURE` name, for latents of these shapes."""
     kind, options = RECONSTRUCTORS[settings["reconstructor"]], settings["reconstructor_options"]
-    if settings["separate_scale"]:
+    if settings["separate_scale"] and kind.trained:
         return SeparateScale(shapes, kind, **options)
     return kind(shapes, **options)
 

@@ -6,7 +6,7 @@ and scale of every modality for every row, visible or not. Who needs which is th
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import pyro
 import pyro.distributions as dist
@@ -16,6 +16,7 @@ from pyro.poutine.runtime import am_i_wrapped
 from torch import Tensor, nn
 
 from sure_pyro.equations import reconstruction
+from sure_pyro.models.latents import Latents
 from sure_pyro.precision import at_least_single
 
 SCALE_FLOOR = 1e-3
@@ -62,15 +63,26 @@ class LocalPyroModule(PyroModule):
 class Reconstructor(LocalPyroModule):
     """Base of the reconstructors.
 
+    Attributes
+    ----------
+    trained : bool
+        Whether `sure_pyro.fit` trains it. If not, it is fitted in closed form when the model is
+        initialised.
+
     Parameters
     ----------
     shapes : dict of (int, int)
         ``(L_i, D_i)`` per modality.
     """
 
+    trained: ClassVar[bool] = True
+
     def __init__(self, shapes: Mapping[str, tuple[int, int]]):
         super().__init__()
         self.shapes = dict(shapes)
+
+    def fit_closed_form(self, latents: Latents) -> None:
+        """Take from the training rows what is not trained by gradients; by default nothing."""
 
     def __call__(self, values, visible):
         """Equation 2: `forward` sees zero where nothing is visible, whatever is stored there."""

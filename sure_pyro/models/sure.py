@@ -44,6 +44,9 @@ from sure_pyro.models.stored import StoredLatents, stand_in_of
 from sure_pyro.models.weights import WeightPosterior
 from sure_pyro.propagation import Moments, taylor
 
+CLOSED_FORM_ROWS = 20_000
+"""As many training rows as a closed form is estimated from: more would not change it."""
+
 
 class FusionInput(NamedTuple):
     """What enters the fusion: the arguments of a method of `sure_pyro.propagation`.
@@ -70,8 +73,9 @@ class SURE(LocalPyroModule):
     ----------
     backbone : Backbone
         The pretrained model; it is frozen here. Wrap any ``nn.Module`` with `Backbone.wrap`.
-    reconstructor : {"masked", "pairwise"}
-        Equation 2: see `MaskedReconstructor` and `PairwiseReconstructor`.
+    reconstructor : {"masked", "pairwise", "gaussian"}
+        Equation 2: see `MaskedReconstructor`, `PairwiseReconstructor`, and for the closed form
+        `GaussianReconstructor`.
     head : {"gaussian", "categorical", "bernoulli", "multilabel"}, optional
         Equation 4; by default the one that fits the task of the data.
     reconstructor_options : dict, optional
@@ -166,6 +170,7 @@ class SURE(LocalPyroModule):
         few = latents[torch.arange(min(2, len(latents)))]
         self.build(self.space.fuse(few.values, few.padding).shape[-1], outputs)
         self.class_names = train.class_names
+        self.reconstructor.fit_closed_form(latents[evenly(len(latents), CLOSED_FORM_ROWS)])
         start_from_readout(self, latents)
         return latents
 
@@ -425,3 +430,8 @@ class SURE(LocalPyroModule):
         if self.weights is not None:
             lines.append(f"  weights: {self.weights!r}")
         return "\n".join(lines)
+
+
+def evenly(num_rows: int, most: int) -> Tensor:
+    """Numbers of at most `most` rows, evenly spread over all of them."""
+    return torch.linspace(0, num_rows - 1, min(num_rows, most), dtype=torch.double).round().long()

@@ -162,7 +162,7 @@ def fit(
     with _own_randomness(seed), moving_weights():
         latents = model.encode_training(train, separate_scale=faithful)
         model.weights = None  # a posterior of other weights than those to come
-        phases = _in_halves(phases) if faithful else phases
+        phases = _trained(model, _in_halves(phases) if faithful else phases, guide)
         _check_separate(model, phases)
         settings = {phase: replace(DEFAULTS[phase], **changes) for phase in phases}
         record = None
@@ -238,6 +238,18 @@ def _objective(objective, weight: float) -> tuple[CorrelationELBO, Handler]:
 def _in_halves(phases: tuple[str, ...]) -> tuple[str, ...]:
     halves = {"reconstruction": ("location", "scale")}
     return tuple(half for phase in phases for half in halves.get(phase, (phase,)))
+
+
+def _trained(model: SURE, phases: tuple[str, ...], guide: WeightGuide | None) -> tuple[str, ...]:
+    """Phases but those that would train a reconstructor of closed form."""
+    if model.reconstructor.trained:
+        return phases
+    if guide is not None and "reconstructor" in guide.over:
+        raise ValueError(
+            f"The {model.settings['reconstructor']!r} reconstructor is a closed form without "
+            'trained weights: learn a guide over the head alone, `over=("head",)`.'
+        )
+    return tuple(phase for phase in phases if phase not in UNSUPERVISED)
 
 
 def _check_separate(model: SURE, phases: tuple[str, ...]) -> None:
