@@ -12,6 +12,7 @@ from sure_pyro.comparison.recipe import Built, Filling, Fitted, recipe, resolve
         ("laplace", Recipe(guide="laplace")),  # the guide; the likelihood is "laplace/map"
         ("laplace/map", Recipe("laplace", "map")),
         ("elbo/swag", Recipe("elbo", "swag")),
+        ("gaussian", Recipe(reconstructor="gaussian")),
         ("mean", Filling("mean")),
     ],
 )
