@@ -41,8 +41,8 @@ def projection(f: Callable[[X], Z], x: X) -> Z:
 
 def reconstruction(
     r: Callable[[dict[str, Tensor], Mapping[str, Tensor]], Y],
-    z: Mapping[str, Float[Tensor, "B *event"]],
-    v: Mapping[str, Bool[Tensor, "B *token"]],
+    z: Mapping[str, Float[Tensor, " B *event"]],
+    v: Mapping[str, Bool[Tensor, " B *token"]],
 ) -> Y:
     """Equation 2, mu, sigma = r({z_j : v_j = 1}, v).
 
@@ -54,8 +54,8 @@ def reconstruction(
 
 
 def fusion_input(
-    z: Float[Tensor, "B *event"], mu: Float[Tensor, "B *event"], v: Bool[Tensor, "B *token"]
-) -> Float[Tensor, "B *event"]:
+    z: Float[Tensor, " B *event"], mu: Float[Tensor, " B *event"], v: Bool[Tensor, " B *token"]
+) -> Float[Tensor, " B *event"]:
     """Equation 3, z where v is true, else mu: what the fusion sees of one modality."""
     return torch.where(_beside(v, z), z, mu)
 

@@ -133,7 +133,7 @@ class LowRankCovariance(Covariance):
     """
 
     factor: Float[Tensor, "B *event R"]
-    variance: Float[Tensor, B * event]
+    variance: Float[Tensor, " B *entry"]  # of the same shape: `as_covariance` says where it is not
 
     @property
     def columns(self) -> int:  # type: ignore[override]

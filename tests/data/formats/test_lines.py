@@ -66,7 +66,7 @@ def test_numbers(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "nan", "Inf", "1_0", "0x1", "1,5", "１", "1e9999", "--1", "."]
+    "text", ["", "nan", "Inf", "1_0", "0x1", "1,5", "\N{FULLWIDTH DIGIT ONE}", "1e9999", "--1", "."]
 )
 def test_what_is_no_number(text):
     with pytest.raises(UnreadableError, match="x must be a finite number; got"):
