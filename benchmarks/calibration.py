@@ -1,4 +1,4 @@
-"""Sizes before and after recalibration per mask pattern, and deferral at equal budgets.
+"""Variances before and after recalibration per mask pattern, and deferral at equal budgets.
 
     python -m benchmarks.calibration digits PATH.npz --seeds 5 --models FOLDER
 
@@ -12,16 +12,16 @@ the other is measured, which shows what the method does where nothing shifts.
 ``--rolling`` keeps the model and calibrates it anew as time goes on: two groups (weeks) of the test
 part at a time are measured, on what the four groups before them say, with an infinite prior: where
 the world drifts, that the model was right when it was trained is no argument.
-``--following N`` keeps the model and lets every size follow outcomes: N rows of the test part at a
-time, in the order of the file, are measured, and then taken in (`CalibratedSURE.follow`).
+``--online N`` keeps the model and updates its calibration online: N rows of the test part at a
+time, in the order of the file, are measured, and then taken in (`CalibratedSURE.update_online`).
 ``--exchangeable`` forgets groups and the author's test part and cuts all rows at random: held-out
 rows are then like test rows, as every promise of a calibration assumes.
 Results of a cell are kept beside its model; ``--again`` measures it once more.
 
-Writes ``calibration_sizes.csv`` (variance ratio and coverage of 90 % intervals or sets, by target
-and mask pattern, with a 90 % bootstrap interval over groups) and ``calibration_deferral.csv`` under
-``benchmarks/results/``, and prints what share of the cells lies in the band, one by one and by
-their mean over the seeds.
+Writes ``calibration_variances.csv`` (variance ratio and coverage of 90 % intervals or sets, by
+target and mask pattern, with a 90 % bootstrap interval over groups) and
+``calibration_deferral.csv`` under ``benchmarks/results/``, and prints what share of the cells lies
+in the band, one by one and by their mean over the seeds.
 """
 
 import argparse
@@ -36,8 +36,8 @@ import pandas as pd
 import torch
 
 import sure_pyro as sp
-from sure_pyro import calibration as cal
 from sure_pyro import metrics
+from sure_pyro.calibration import arrays
 from sure_pyro.calibration.arrays.shrinkage import PRIOR_SCALE
 from sure_pyro.calibration.decision_scores import loss, uncertainty_score
 from sure_pyro.data import every_mask
@@ -51,7 +51,7 @@ RESULTS = Path(__file__).parent / "results"
 BUDGETS = (0.1, 0.2, 0.3, 0.5)
 BANDS = {"variance ratio": (0.9, 1.1), "error ratio": (0.9, 1.1), "coverage": (0.88, 0.92)}
 MINIMUM_ROWS = 100
-TABLES = ("sizes", "deferral")
+TABLES = ("variances", "deferral")
 GROUP = ["data", "part", "metric", "when"]
 
 Stretches = list[tuple[sp.Batch, sp.Batch]]
@@ -101,7 +101,7 @@ def fitted(train: sp.Batch, validation: sp.Batch, objective: str, seed: int, whe
     return model
 
 
-# -- sizes ----------------------------------------------------------------------------------------
+# -- variances ------------------------------------------------------------------------------------
 
 Cell = tuple[str, str, str, str]
 """Part, target, metric, before or after."""
@@ -133,8 +133,8 @@ def of_outputs(p: sp.Prediction, masked: MaskedRows, when: str) -> Found:
     probability = as_float64(p.probabilities["taylor"])
     nll = metrics.categorical_nll(probability, y)
     yield ("output", "y", "nll", when), where, (nll, np.ones(len(nll)))
-    doubted, wrong = 1 - probability.max(1), metrics.zero_one_loss(probability, y)
-    yield ("output", "y", "error ratio", when), where, (doubted, wrong)
+    predicted, wrong = 1 - probability.max(1), metrics.zero_one_loss(probability, y)
+    yield ("output", "y", "error ratio", when), where, (predicted, wrong)
     yield ("output", "y", "ece", when), where, (probability, y)
 
 
@@ -159,10 +159,10 @@ def of_conformal(
         yield cell, h.where, (share, np.ones(len(share)))
 
 
-def of_answers(part: str, found: cal.Intervals | cal.Sets, masked: MaskedRows) -> Found:
+def of_answers(part: str, found: arrays.Intervals | arrays.Sets, masked: MaskedRows) -> Found:
     """Whether intervals hold the target, or sets the class."""
     y = masked.batch.target.numpy()
-    if isinstance(found, cal.Sets):
+    if isinstance(found, arrays.Sets):
         hit = found.contains[np.arange(len(y)), y]
     else:
         y = y.reshape(found.lower.shape)
@@ -172,7 +172,7 @@ def of_answers(part: str, found: cal.Intervals | cal.Sets, masked: MaskedRows) -
 
 
 def observed(model: sp.SURE, calibrated: sp.CalibratedSURE, masked: MaskedRows) -> Found:
-    """Every size before and after."""
+    """Every variance and error rate before and after."""
     for when, m in (("before", model), ("after", calibrated)):
         p = m.predict(masked.batch)
         yield from of_reconstructions(m, p, masked, when)
@@ -184,8 +184,8 @@ def recalibrated(model: sp.SURE, held_out: sp.Batch, drift: bool) -> sp.Calibrat
     return sp.recalibrate(model, held_out, prior_scale=np.inf if drift else PRIOR_SCALE)
 
 
-def sizes(model: sp.SURE, stretches: Stretches, drift: bool) -> Iterator[dict]:
-    """Every size of every pattern over all stretches of test rows."""
+def variances(model: sp.SURE, stretches: Stretches, drift: bool) -> Iterator[dict]:
+    """Every cell of every pattern over all stretches of test rows."""
     found = Cells()
     for held_out, test in stretches:
         masked, calibrated = every_mask(test), recalibrated(model, held_out, drift)
@@ -198,14 +198,14 @@ def sizes(model: sp.SURE, stretches: Stretches, drift: bool) -> Iterator[dict]:
     return found.measured()
 
 
-def sizes_following(
+def updated_online(
     model: sp.SURE, held_out: sp.Batch, test: sp.Batch, N: int, picture: Path | None
 ) -> Iterator[dict]:
-    """Every size where all of them follow outcomes, which become known N rows at a time."""
+    """Every cell where outcomes become known N rows at a time, and update the calibration."""
     found, calibrated = Cells(), sp.recalibrate(model, held_out)
     intervals, latents = conformal_fits(calibrated, held_out, new_groups=False)
     with warnings.catch_warnings():
-        # A pattern that never came in the old rows has no quantile of its own yet, and soon will.
+        # A pattern that is in none of the old rows has no quantile of its own yet, and soon will.
         warnings.filterwarnings("ignore", message=".*fewer than 9 calibration rows")
         for day in torch.arange(len(test)).split(N):
             now = test[day]
@@ -214,9 +214,9 @@ def sizes_following(
             found.add(masked, observed(model, calibrated, masked))
             found.add(masked, of_conformal("conformal", intervals, latents, calibrated, p, masked))
             step = min(0.05, 1 / N)  # the default is for at most 20 rows together
-            intervals = intervals.follow(calibrated, now, step)
-            latents = latents.follow(calibrated, now, step)
-            calibrated = calibrated.follow(now)
+            intervals = intervals.update_online(calibrated, now, step)
+            latents = latents.update_online(calibrated, now, step)
+            calibrated = calibrated.update_online(now)
     if picture:
         draw(found, picture)
     return found.measured()
@@ -224,7 +224,7 @@ def sizes_following(
 
 def draw(found: "Cells", picture: Path) -> None:
     """Predicted over actual variance of a regression's output over time, under its worst mask."""
-    names = {"before": "as fitted", "after": "following outcomes"}
+    names = {"before": "as fitted", "after": "updated online"}
     pairs = {name: found.arrays(("output", "y", "variance ratio", k)) for k, name in names.items()}
     s2, e2, pattern, *_ = pairs["as fitted"]
     worst = min(np.unique(pattern), key=lambda p: s2[pattern == p].mean() / e2[pattern == p].mean())
@@ -253,8 +253,8 @@ class Cells:
         """Put the finds of a stretch to those before."""
         group, row = masked.complete.group, self.rows + masked.row
         unit = row if group is None else group.numpy()[masked.row]
-        for cell, where, arrays in found:
-            self.pieces[cell].append((*arrays, masked.pattern[where], unit[where], row[where]))
+        for cell, where, pair in found:
+            self.pieces[cell].append((*pair, masked.pattern[where], unit[where], row[where]))
         self.rows += len(masked.complete)
 
     def arrays(self, cell: Cell) -> list[np.ndarray]:
@@ -294,7 +294,7 @@ def deferral(model: sp.SURE, stretches: Stretches, drift: bool) -> Iterator[dict
 
     The thresholds come from held-out rows, so the share of test rows that is deferred differs
     from the budget, by chance and by shift. So the one threshold is also cut at that very share.
-    A calibrated doubt means the same under every mask, so there one threshold is per-mask already:
+    A calibrated score means the same under every mask, so there one threshold is per-mask already:
     that is why the model as it was fitted is decided on, too.
     """
     for held_out, test in stretches:
@@ -322,8 +322,8 @@ def decided(policy: sp.DeferralPolicy, p: sp.Prediction, masked: MaskedRows) -> 
     table = policy.compare(p, masked.batch).iloc[0]
     names = ("coverage", "risk", "static_coverage", "static_risk")
     row = {name: float(table[name]) for name in names}
-    score = uncertainty_score(p, policy.road, policy.tolerance, policy.score)
-    wrong = loss(p, policy.road, masked.batch.target.numpy(), policy.tolerance)
+    score = uncertainty_score(p, policy.method, policy.tolerance, policy.score)
+    wrong = loss(p, policy.method, masked.batch.target.numpy(), policy.tolerance)
     surest = np.argsort(score, kind="stable")[: round(row["coverage"] * len(score))]
     return {**row, "static_risk_at_same_coverage": float(wrong[surest].mean())}
 
@@ -338,7 +338,7 @@ def cell(source: str, seed: int, options) -> dict[str, pd.DataFrame]:
     if options.how:
         name += f"-{options.how}"
     files = {table: where / f"{options.how}{table}.csv" for table in TABLES}
-    if options.how == "following":
+    if options.how == "online":
         del files["deferral"]
     wanted = [table for table, file in files.items() if options.again or not file.exists()]
     if wanted:
@@ -358,16 +358,16 @@ def cell(source: str, seed: int, options) -> dict[str, pd.DataFrame]:
 
 def measures(options, model, data, validation, test, seed) -> dict[str, Iterator[dict]]:
     """What each table is made from, lazily."""
-    if options.how == "following":
+    if options.how == "online":
         return {
-            "sizes": sizes_following(model, validation, test, options.following, options.picture)
+            "variances": updated_online(model, validation, test, options.online, options.picture)
         }
     if options.how == "within":
         validation, test = validation.split((0.5, 0.5), seed=seed)
     drift = options.how == "rolling"
     stretches = rolling(data, validation, test) if drift else [(validation, test)]
     return {
-        "sizes": sizes(model, stretches, drift),
+        "variances": variances(model, stretches, drift),
         "deferral": deferral(model, stretches, drift),
     }
 
@@ -386,10 +386,9 @@ def in_band(table: pd.DataFrame) -> pd.DataFrame:
         inside=(low <= table["value"]) & (table["value"] <= high),
         reached=(low <= table["upper"]) & (table["lower"] <= high),
     )
-    return table.groupby(GROUP, sort=False).agg(
-        cells=("value", "size"), median=("value", "median"), least=("value", "min"),
-        most=("value", "max"), inside=("inside", "mean"), reached=("reached", "mean"),
-    )  # fmt: skip
+    columns = {"median": ("value", "median"), "least": ("value", "min"), "most": ("value", "max")}
+    shares = {"inside": ("inside", "mean"), "reached": ("reached", "mean")}
+    return table.groupby(GROUP, sort=False).agg(cells=("value", "size"), **columns, **shares)
 
 
 def by_pattern(table: pd.DataFrame) -> pd.DataFrame:
@@ -403,10 +402,9 @@ def by_pattern(table: pd.DataFrame) -> pd.DataFrame:
     mean = over_seeds.agg(["mean", "std"]).reset_index()
     low, high = bands(mean)
     mean["inside"] = (low <= mean["mean"]) & (mean["mean"] <= high)
-    return mean.groupby(GROUP, sort=False).agg(
-        patterns=("mean", "size"), inside=("inside", "mean"), least=("mean", "min"),
-        most=("mean", "max"), spread=("std", "mean"),
-    )  # fmt: skip
+    columns = {"inside": ("inside", "mean"), "least": ("mean", "min"), "most": ("mean", "max")}
+    columns |= {"spread": ("std", "mean")}
+    return mean.groupby(GROUP, sort=False).agg(patterns=("mean", "size"), **columns)
 
 
 def write(file: Path, table: pd.DataFrame) -> None:
@@ -424,21 +422,19 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--objective", default="elbo+pcc")
     parser.add_argument("--models", type=Path, required=True, help="folder of the fitted models")
-    parser.add_argument("--exchangeable", dest="cut", action="store_const", const="exchangeable",
-                        default="", help="all rows at random")  # fmt: skip
+    word = {"action": "store_const", "default": ""}
+    at_random = "all rows at random"
+    parser.add_argument("--exchangeable", dest="cut", const="exchangeable", help=at_random, **word)
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--within", dest="how", action="store_const", const="within", default="",
-                     help="halves of the validation part")  # fmt: skip
-    how.add_argument("--rolling", dest="how", action="store_const", const="rolling",
-                     help="calibrate on the groups just before")  # fmt: skip
-    how.add_argument("--following", type=int, metavar="N",
-                     help="let sizes follow outcomes, N rows at a time")  # fmt: skip
-    parser.add_argument("--picture", type=Path,
-                        help="draw a following regression over time here")  # fmt: skip
+    halves, before = "halves of the validation part", "calibrate on the groups just before"
+    how.add_argument("--within", dest="how", const="within", help=halves, **word)
+    how.add_argument("--rolling", dest="how", const="rolling", help=before, **word)
+    how.add_argument("--online", type=int, metavar="N", help="update with N rows at a time")
+    parser.add_argument("--picture", type=Path, help="draw an updated regression over time here")
     parser.add_argument("--again", action="store_true", help="measure again what was measured")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
-    options.how = "following" if options.following else options.how
+    options.how = "online" if options.online else options.how
     cells = [
         cell(source, seed, options) for source in options.data for seed in range(options.seeds)
     ]
@@ -450,7 +446,7 @@ def main() -> None:
     for name, table in tables.items():
         write(options.out / f"calibration_{name}.csv", table)
     for summary in (in_band, by_pattern):
-        print(summary(tables["sizes"]).to_string(float_format="{:.3f}".format))
+        print(summary(tables["variances"]).to_string(float_format="{:.3f}".format))
     if "deferral" in tables:
         print(deferred(tables["deferral"]).to_string(float_format="{:.3f}".format))
 

@@ -79,7 +79,7 @@ prediction
 # ## 2. To ArviZ
 #
 # `to_arviz` brings draws of the output and of the latents that were missing (`posterior`), targets
-# drawn from the prediction (`posterior_predictive`), the targets that came, and their likelihood
+# drawn from the prediction (`posterior_predictive`), the observed targets, and their likelihood
 # row by row. `constant_data` says what was recorded and which source brought how much variance.
 
 # %%
@@ -113,7 +113,7 @@ ranking = az.compare(answers)
 ranking.iloc[:, :4].round(1)
 
 # %% [markdown]
-# ### Do drawn targets look like those that came?
+# ### Do drawn targets look like the observed ones?
 #
 # On the left all targets together: the pale lines, drawn from the prediction, should surround the
 # dark one. They do not: many patients are at the lower end, and the model expects a hill in the
@@ -143,7 +143,7 @@ _ = plots.plot_pit_grid(pit.values, pit.mask_pattern.values, bins=8)
 # %% [markdown]
 # ## 3. Recalibrate
 #
-# `sp.recalibrate` hides modalities of the validation rows in every possible way, compares claimed
+# `sp.recalibrate` hides modalities of the validation rows in every possible way, compares predicted
 # with actual variances, and corrects twice: the variance of each reconstruction before it is
 # propagated, and that of the output afterwards. Each mask has its own factor, pulled towards that
 # of all rows where it rests on little. What comes back predicts like the model did, with the same
@@ -195,8 +195,8 @@ plots.plot_coverage(covered, left, rows=len(np.unique(patient)))
 _ = plots.plot_width(covered, right, unit="points of progression")
 
 # %% [markdown]
-# Did the prediction get better by it? The log score says so: being wrong is cheaper for those who
-# did not claim to be sure.
+# Did the prediction get better by it? The log score says so: being wrong costs less where the
+# prediction was less certain.
 
 # %%
 answers["recalibrated"] = sp.to_arviz(after, test, num_draws=DRAWS, latents=False)
@@ -206,11 +206,11 @@ ranking.iloc[:, :4].round(1)
 # %% [markdown]
 # ## 4. Conformal intervals
 #
-# A factor on the variance repairs the size and leaves the shape Gaussian. Conformal intervals do
+# A factor on the variance repairs the scale and leaves the shape Gaussian. Conformal intervals do
 # without: they are as wide as it takes to hold 90 % of the validation rows of the same mask. Their
 # promise is a theorem, with small print: it holds on average over validation sets, and the grey
-# bars show where coverage lies for nine sets in ten of this size. The dots are what came on the
-# test patients, with the uncertainty of having so few of them.
+# bars show where coverage lies for nine sets in ten of this size. The dots are what was
+# observed on the test patients, with the uncertainty of having so few of them.
 
 # %%
 intervals = sp.conformal(calibrated, val, level=0.9)
@@ -223,7 +223,7 @@ _ = plots.plot_conformal_coverage(coverage, guarantee)
 # %% [markdown]
 # ## 5. Classes: the same questions on digits
 #
-# Four quadrants of a digit are four modalities, and fifteen masks. For classes the size of an
+# Four quadrants of a digit are four modalities, and fifteen masks. For classes the scale of an
 # uncertainty is the probability: of all digits that are called with 80 %, four in five should be
 # right. Recalibration is a temperature for each mask. We look at the masks of a single quadrant,
 # where there is most to be unsure about.
@@ -257,20 +257,18 @@ _ = plots.plot_panels(plots.plot_confidence_reliability, bins, rows=counts)
 # %% [markdown]
 # ## 6. When to ask a person
 #
-# A person can look at a third of the digits. Which third? One threshold on the doubt, the same for
-# all masks, is the obvious answer; the `DeferralPolicy` has one for each mask, set so that the
-# digits that are accepted err least.
+# A person can look at a third of the digits. Which third? One threshold on the uncertainty
+# score, the same for all masks, is the obvious answer; the `DeferralPolicy` has one for each mask,
+# set so that the digits that are accepted err least.
 #
 # Each line is a mask: the error rate among the digits that are answered, the surest first. The
 # marker is where the policy stops. With one quadrant it stops early, with three hardly at all.
 
 # %%
 policy = sp.DeferralPolicy.fit(calibrated, val, budget=1 / 3)
-doubt, loss = (
-    1 - probability(after).max(1),
-    metrics.zero_one_loss(probability(after), label),
-)
-curves = arrays.risk_coverage_by_pattern(doubt, loss, pattern)
+score = 1 - probability(after).max(1)
+loss = metrics.zero_one_loss(probability(after), label)
+curves = arrays.risk_coverage_by_pattern(score, loss, pattern)
 some = ["top_left", "bottom_left", "top_left+bottom_right", "top_left+top_right+bottom_left"]
 _ = plots.plot_risk_coverage(
     {name: curves[name] for name in some}, oracle=False, thresholds=policy.thresholds.thresholds
@@ -279,7 +277,7 @@ _ = plots.plot_risk_coverage(
 # %% [markdown]
 # Policy and static threshold side by side, on digits that neither was fitted on: how often the
 # accepted answers are wrong, and how many are accepted. Both pictures belong together, because the
-# two policies trade answers between masks. Where a doubt means the same under every mask a single
+# two policies trade answers between masks. Where a score means the same under every mask a single
 # threshold is as good as many. That is so here: overall the two differ by no more than chance. On
 # data of your own this comparison says whether thresholds per mask are worth having; the promise of
 # a risk *within* every mask (`max_risk=`) needs them in any case.
@@ -287,7 +285,7 @@ _ = plots.plot_risk_coverage(
 # %%
 reports = {
     "threshold per mask": policy.evaluate(after, digits),
-    "static threshold": policy.static.evaluate(doubt, loss, pattern),
+    "static threshold": policy.static.evaluate(score, loss, pattern),
 }
 fig, axes = plt.subplots(1, 2, figsize=(11, 6.5), sharey=True, layout="constrained")
 plots.plot_deferral(reports, axes[0])

@@ -1,4 +1,4 @@
-"""Checks that a prediction is one that a fitted object can work on."""
+"""Whether a prediction is one that a fitted object can work on, and whether the fit still holds."""
 
 from __future__ import annotations
 
@@ -6,23 +6,21 @@ from sure_pyro.calibration.model import CalibratedPrediction
 from sure_pyro.metrics import check
 from sure_pyro.models import Prediction
 
-ROADS = ("taylor", "sampling", "none")
+METHODS = ("taylor", "sampling", "none")
 
 
-def check_road(road: str) -> str:
-    """Refuse anything but one road."""
-    if road not in ROADS:
-        raise ValueError(f"`propagate` must be one of {list(ROADS)}; got {road!r}.")
-    return road
+def check_method(propagate: str) -> str:
+    """Refuse anything but one method."""
+    return check.choice("propagate", propagate, METHODS)
 
 
 def check_kind(prediction: Prediction, calibrated: bool) -> None:
     """Refuse the prediction of a calibrated model for a fit on another one, or the reverse."""
-    if isinstance(prediction, CalibratedPrediction) != calibrated:
+    if is_calibrated(prediction) != calibrated:
         kinds = ("a model as it was fitted", "a calibrated model")
         raise ValueError(
             f"The fit is on predictions of {kinds[calibrated]}; this is one of "
-            f"{kinds[not calibrated]}, whose sizes differ. Predict with the model of the fit."
+            f"{kinds[not calibrated]}, whose variances differ. Predict with the model of the fit."
         )
 
 
@@ -36,20 +34,31 @@ def check_regression(prediction: Prediction, regression: bool) -> None:
         )
 
 
-def followed_by(prediction: Prediction) -> int:
-    """How many rows the sizes of a prediction have followed."""
-    return prediction.followed if isinstance(prediction, CalibratedPrediction) else 0
+def is_calibrated(prediction: Prediction) -> bool:
+    """Whether a prediction is that of a calibrated model."""
+    return isinstance(prediction, CalibratedPrediction)
 
 
-def sizes_moved(
-    prediction: Prediction, belongs_to: tuple[int, ...], what: str, remedy: str
-) -> bool:
-    """Warn if sizes are others than those that something belongs to, by rows followed."""
-    now = followed_by(prediction)
-    if now in belongs_to:
-        return False
-    check.warn_caller(
-        f"These {what} belong to the model after it had followed {belongs_to[-1]} rows; it has "
-        f"followed {now} now: its sizes have moved, and nothing is promised. {remedy}",
-    )
-    return True
+def updated_rows(prediction: Prediction) -> int:
+    """With how many rows the model of a prediction was updated online."""
+    return prediction.updated_rows if isinstance(prediction, CalibratedPrediction) else 0
+
+
+def still_valid(prediction: Prediction, valid_for: tuple[int, ...], what: str, remedy: str) -> bool:
+    """Warn if the model was updated online since something was fitted on it.
+
+    Parameters
+    ----------
+    prediction : Prediction
+    valid_for : tuple of int
+        Numbers of rows of the model's updates, after which the fit holds.
+    what, remedy : str
+        What was fitted, and what to do, for the warning.
+    """
+    now = updated_rows(prediction)
+    if now not in valid_for:
+        check.warn_caller(
+            f"These {what} are for the model after online updates with {valid_for[-1]} rows; it "
+            f"has had {now} by now: its variances are others, and nothing is promised. {remedy}",
+        )
+    return now in valid_for

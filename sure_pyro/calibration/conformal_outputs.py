@@ -1,10 +1,10 @@
 """Conformal intervals and sets on a model's predictions, within each mask pattern.
 
 The normaliser is the propagated standard deviation (regression), the score 1 - p_y (classes); the
-quantiles are those of `sure_pyro.calibration.arrays.ConformalIntervals` and `ConformalSets`. Every
-held-out row is put under every mask that it can have, so each pattern is calibrated on all rows
-that can show it; within a pattern no row occurs twice, and the guarantee is the usual one. Where
-rows come in groups, it is one for a row of a new group, every group counting the same.
+quantiles are those of `arrays.ConformalIntervals` and `ConformalSets`. Every held-out row is put
+under every mask that it can have, so each pattern is calibrated on all rows that can show it;
+within a pattern no row occurs twice, and the guarantee is the usual one. Where rows come in groups,
+it is one for a row of a new group, every group counting the same.
 """
 
 from __future__ import annotations
@@ -19,17 +19,23 @@ from sure_pyro.calibration.arrays import ConformalIntervals, ConformalSets, Inte
 from sure_pyro.calibration.arrays.conformal import Rare
 from sure_pyro.calibration.checks import (
     check_kind,
+    check_method,
     check_regression,
-    check_road,
-    followed_by,
-    sizes_moved,
+    is_calibrated,
+    still_valid,
+    updated_rows,
 )
-from sure_pyro.calibration.held_out import families, held_out, stream
-from sure_pyro.calibration.model import CalibratedPrediction
+from sure_pyro.calibration.held_out import (
+    held_out,
+    held_out_in_order,
+    masked_groups,
+    sampling_options,
+    target_array,
+)
 from sure_pyro.data import Batch
 from sure_pyro.data.store import LatentStore
 from sure_pyro.evaluation.arrays import as_float64
-from sure_pyro.evaluation.rows import check_took, pattern_in, rows_for, target_in
+from sure_pyro.evaluation.rows import check_took, pattern_in, rows_for
 from sure_pyro.models import SURE, Prediction
 from sure_pyro.stored import Stored
 
@@ -41,41 +47,41 @@ class Conformal(Stored):
     Parameters
     ----------
     fitted : ConformalIntervals or ConformalSets
-    road : {"taylor", "sampling", "none"}
+    method : {"taylor", "sampling", "none"}
         Whose means and variances, or probabilities, are used.
     calibrated : bool
         Whether they are those of a calibrated model.
-    belongs_to : tuple of int
-        How many rows' outcomes that model had followed at the fit; or, since these have followed,
-        before and after the last batch.
+    valid_for : tuple of int
+        With how many rows that model was updated online before the fit; or, if the fit was itself
+        updated since, before and after the rows of its last update.
     """
 
     fitted: ConformalIntervals | ConformalSets
-    road: str
+    method: str
     calibrated: bool
-    belongs_to: tuple[int, ...]
+    valid_for: tuple[int, ...]
 
     def predict(self, prediction: Prediction) -> Intervals | Sets:
         """Give an interval (B, C) in units of the target, or a set of classes, for each row.
 
         `guaranteed` (B,) is False where the row's pattern was rare or never met, had too few
-        groups, or has followed outcomes; and everywhere but in infinite intervals and full sets,
-        with a warning, if the model has followed outcomes that these have not.
+        groups, or was updated online. It is False everywhere but in infinite intervals and full
+        sets, with a warning, if the model was updated online and these were not.
 
         Raises
         ------
         ValueError
-            If the prediction did not take the road of the fit, one is calibrated and one not, or it
-            is of another task.
+            If the prediction did not take the method of the fit, one is calibrated and one not, or
+            it is of another task.
         """
         check_regression(prediction, isinstance(self.fitted, ConformalIntervals))
-        check_took(prediction, self.road)
+        check_took(prediction, self.method)
         check_kind(prediction, self.calibrated)
-        fitted: Any = self.fitted  # sets and intervals take what their own road says
-        found = fitted.predict(*_said(prediction, self.road), pattern_in(prediction))
-        return as_promised(found, prediction, self.belongs_to)
+        fitted: Any = self.fitted  # sets and intervals take what their own method predicts
+        found = fitted.predict(*_predicted(prediction, self.method), pattern_in(prediction))
+        return withdrawn_if_outdated(found, prediction, self.valid_for)
 
-    def follow(
+    def update_online(
         self,
         model: SURE,
         batch: Batch,
@@ -92,12 +98,12 @@ class Conformal(Stored):
         model : SURE
             As it predicted these rows.
         batch : Batch
-            Rows whose targets became known together, after those followed before.
+            Rows whose targets became known together, after those of the updates before.
         step : float in (0, 1)
-            How fast the log of a pattern's quantile follows; see `ConformalIntervals.follow`. At
-            most 1 over the rows of `batch`.
+            How fast the log of a pattern's quantile moves; see `ConformalIntervals.update_online`.
+            At most 1 over the rows of `batch`.
         masks, num_samples, seed
-            As in `CalibratedSURE.follow`.
+            As in `CalibratedSURE.update_online`.
 
         Returns
         -------
@@ -113,15 +119,14 @@ class Conformal(Stored):
             or the model is calibrated and that of the fit was not, or the reverse.
         """
         batch = rows_for(model, batch, "batch")
-        masked = stream(batch, masks, seed, rows_followed(self.fitted))
-        options = {"num_samples": num_samples, "seed": seed} if self.road == "sampling" else {}
-        prediction = model.predict(masked, self.road, **options)
+        masked = held_out_in_order(batch, masks, seed, rows_of_updates(self.fitted))
+        options = sampling_options(self.method, num_samples, seed)
+        prediction = model.predict(masked, self.method, **options)
         check_kind(prediction, self.calibrated)
-        y, pattern = _outcome(prediction, masked.batch), masked.pattern
-        fitted: Any = self.fitted
-        said = _said(prediction, self.road)
-        after = fitted.follow(*said, y, pattern, step, together=True)[1]
-        return replace(self, fitted=after, belongs_to=around(prediction, batch))
+        y, fitted = target_array(masked, prediction.task), cast(Any, self.fitted)
+        predicted = _predicted(prediction, self.method)
+        after = fitted.update_online(*predicted, y, masked.pattern, step, together=True)[1]
+        return replace(self, fitted=after, valid_for=before_and_after(prediction, batch))
 
     def guarantee(self) -> pd.DataFrame:
         """State the coverage of each pattern with its finite-sample slack.
@@ -151,7 +156,7 @@ def conformal(
     Parameters
     ----------
     model : SURE
-        Fitted, calibrated or not. The intervals get their size here in any case; what calibration
+        Fitted, calibrated or not. The intervals get their width here in any case; what calibration
         brings are better shares between the rows of a pattern.
     validation : Batch
         Held-out rows with targets, exchangeable with those to come. Rows that chose the best epoch,
@@ -160,6 +165,7 @@ def conformal(
     level : float in (0, 1)
         Wanted coverage, within every mask pattern.
     propagate : {"taylor", "sampling", "none"}
+        Method whose means and variances, or probabilities, are used.
     masks : {"every", "random", "recorded"}, optional
         As in `sure_pyro.recalibrate`.
     rare : {"pooled", "infinite"}
@@ -174,7 +180,7 @@ def conformal(
         fewer there is a warning, and ``guaranteed = False``. Pass False where rows to come are of
         these same groups.
     num_samples, seed : int
-        Of the sampling road, and of random masks.
+        Of the sampling method, and of random masks.
 
     Raises
     ------
@@ -186,58 +192,51 @@ def conformal(
     if model.head.task == "multilabel":
         raise ValueError("Conformal sets are for classes and regression, not for several labels.")
     masked = held_out(validation, masks, seed)
-    options = {"num_samples": num_samples, "seed": seed} if propagate == "sampling" else {}
-    prediction = model.predict(masked, check_road(propagate), **options)
+    options = sampling_options(check_method(propagate), num_samples, seed)
+    prediction = model.predict(masked, propagate, **options)
     kind: Any = ConformalSets if prediction.task == "classification" else ConformalIntervals
     fitted = kind.fit(
-        *_said(prediction, propagate),
-        _outcome(prediction, masked.batch),
+        *_predicted(prediction, propagate),
+        target_array(masked, prediction.task),
         pattern_in(prediction),
         level,
         cast(Rare, rare),
         minimum_rows,
         row=masked.row,
-        groups=families(masked, new_groups),
+        groups=masked_groups(masked, new_groups),
     )
-    calibrated = isinstance(prediction, CalibratedPrediction)
-    return Conformal(fitted, propagate, calibrated, (followed_by(prediction),))
+    return Conformal(fitted, propagate, is_calibrated(prediction), (updated_rows(prediction),))
 
 
 Bounds = TypeVar("Bounds", Intervals, Sets)
 
 
-def as_promised(found: Bounds, prediction: Prediction, belongs_to: tuple[int, ...]) -> Bounds:
-    """Take the guarantee back where the model has followed outcomes that the fit has not."""
-    remedy = "Let them `follow` the same rows, or fit them again."
-    if not sizes_moved(prediction, belongs_to, "intervals or sets", remedy):
+def withdrawn_if_outdated(
+    found: Bounds, prediction: Prediction, valid_for: tuple[int, ...]
+) -> Bounds:
+    """Take the guarantee back where the model was updated online and the fit was not."""
+    remedy = "Pass the same rows to their `update_online`, or fit them again."
+    if still_valid(prediction, valid_for, "intervals or sets", remedy):
         return found
     everything = found.contains if isinstance(found, Sets) else np.isinf(found.upper)
     still = everything.reshape(len(everything), -1).all(1)
     return replace(found, guaranteed=found.guaranteed & still)
 
 
-def around(prediction: Prediction, batch: Batch) -> tuple[int, ...]:
-    """How many rows a model has followed before and after it follows the batch, too."""
-    now = followed_by(prediction)
-    return (now, now + len(batch)) if isinstance(prediction, CalibratedPrediction) else (now,)
+def before_and_after(prediction: Prediction, batch: Batch) -> tuple[int, ...]:
+    """With how many rows a model is updated before and after its own update with the batch."""
+    now = updated_rows(prediction)
+    return (now, now + len(batch)) if is_calibrated(prediction) else (now,)
 
 
-def rows_followed(fitted: ConformalIntervals | ConformalSets) -> int:
-    """Rows that the quantiles have followed, all patterns together."""
-    return sum(q.followed for q in fitted.quantiles.patterns.values())
+def rows_of_updates(fitted: ConformalIntervals | ConformalSets) -> int:
+    """With how many rows the quantiles were updated, all patterns together."""
+    return sum(q.updated_rows for q in fitted.quantiles.patterns.values())
 
 
-def _said(prediction: Prediction, road: str) -> list[Any]:
+def _predicted(prediction: Prediction, method: str) -> list[Any]:
     """Probabilities (B, C) of classes; mean and variance, each (B, C), for regression."""
     if prediction.task == "classification":
-        return [as_float64(prediction.probabilities[road])]
-    moments = prediction.moments[road]
+        return [as_float64(prediction.probabilities[method])]
+    moments = prediction.moments[method]
     return [as_float64(moments.mean), as_float64(moments.variance)]
-
-
-def _outcome(prediction: Prediction, batch: Batch) -> Any:
-    """Classes (B,), or values (B, C)."""
-    y = target_in(prediction, batch)
-    if prediction.task == "classification":
-        return y
-    return y.reshape(len(y), -1).astype(np.float64)

@@ -18,11 +18,15 @@ import pandas as pd
 from sure_pyro.calibration.arrays import ConformalIntervals, Intervals
 from sure_pyro.calibration.arrays.conformal import Rare
 from sure_pyro.calibration.arrays.mondrian import Quantile
-from sure_pyro.calibration.checks import check_kind, followed_by
-from sure_pyro.calibration.conformal_outputs import around, as_promised, rows_followed
-from sure_pyro.calibration.held_out import families, held_out, stream
-from sure_pyro.calibration.model import CalibratedPrediction
+from sure_pyro.calibration.checks import check_kind, is_calibrated, updated_rows
+from sure_pyro.calibration.conformal_outputs import (
+    before_and_after,
+    rows_of_updates,
+    withdrawn_if_outdated,
+)
+from sure_pyro.calibration.held_out import held_out, held_out_in_order, masked_groups
 from sure_pyro.data import Batch
+from sure_pyro.data.masked_rows import MaskedRows
 from sure_pyro.data.store import LatentStore
 from sure_pyro.data.store.store import in_memory
 from sure_pyro.evaluation.arrays import as_float64
@@ -46,13 +50,13 @@ class ConformalLatents(Stored):
         By target modality; one that was never hidden on purpose has none.
     calibrated : bool
         Whether the reconstructions are those of a calibrated model.
-    belongs_to : tuple of int
+    valid_for : tuple of int
         As in `Conformal`.
     """
 
     fitted: Mapping[str, ConformalIntervals]
     calibrated: bool
-    belongs_to: tuple[int, ...]
+    valid_for: tuple[int, ...]
 
     def predict(self, prediction: Prediction) -> dict[str, Intervals]:
         """Give the intervals of each modality: bounds (B, L, D), in standard deviations of it.
@@ -75,18 +79,14 @@ class ConformalLatents(Stored):
             )
         lacking = ~prediction.available.cpu().numpy()
         pattern = pattern_in(prediction)
-        found = {
-            name: _intervals(
-                fitted,
-                prediction.reconstruction[name],
-                pattern,
-                lacking[:, prediction.modalities.index(name)],
-            )
-            for name, fitted in self.fitted.items()
-        }
-        return {n: as_promised(f, prediction, self.belongs_to) for n, f in found.items()}
+        found = {}
+        for name, fitted in self.fitted.items():
+            rows = lacking[:, prediction.modalities.index(name)]
+            intervals = _intervals(fitted, prediction.reconstruction[name], pattern, rows)
+            found[name] = withdrawn_if_outdated(intervals, prediction, self.valid_for)
+        return found
 
-    def follow(
+    def update_online(
         self,
         model: SURE,
         batch: Batch,
@@ -95,19 +95,19 @@ class ConformalLatents(Stored):
         masks: str | None = None,
         seed: int = 0,
     ) -> ConformalLatents:
-        """Take in rows that have come, what they have being hidden on purpose.
+        """Take in new rows, what they have being hidden on purpose.
 
         Parameters
         ----------
         model : SURE
             As it predicted these rows.
         batch : Batch
-            Rows after those followed before; targets are not needed.
+            Rows after those of the updates before; targets are not needed.
         step : float in (0, 1)
-            How fast the log of a pattern's quantile follows the share of a row's entries that were
-            not covered.
+            How fast the log of a pattern's quantile moves, by the share of a row's entries that
+            were not covered.
         masks, seed
-            As in `CalibratedSURE.follow`.
+            As in `CalibratedSURE.update_online`.
 
         Returns
         -------
@@ -126,22 +126,19 @@ class ConformalLatents(Stored):
         UserWarning
             If nothing could be hidden on purpose, and so nothing was learnt.
         """
-        offset = sum(rows_followed(f) for f in self.fitted.values())
-        masked = stream(batch, masks, seed, offset, targets=False)
+        before = sum(rows_of_updates(f) for f in self.fitted.values())
+        masked = held_out_in_order(batch, masks, seed, before, targets=False)
         prediction = model.predict(masked, "none", num_weights=0)
         check_kind(prediction, self.calibrated)
-        hidden, after = hidden_latents(model, masked, prediction.reconstruction), {}
+        hidden = hidden_latents(model, masked, prediction.reconstruction)
         if not hidden:
             check.warn_caller("No latent of `batch` could be hidden on purpose: " + ROWS_NEEDED)
-        for name in [name for name in hidden if name in self.fitted]:
-            h, quantiles = hidden[name], self.fitted[name].quantiles
-            scores = np.abs(h.truth - h.loc) / h.sigma
-            if h.known is not None:
-                scores[~h.known] = np.nan
-            pattern = masked.pattern[h.where]
-            after[name] = ConformalIntervals(quantiles.follow(scores, pattern, step, True)[1])
-        belongs_to = around(prediction, batch)
-        return replace(self, fitted={**self.fitted, **after}, belongs_to=belongs_to)
+        after = dict(self.fitted)
+        for name in hidden.keys() & after.keys():
+            scores, pattern = _scores(hidden[name]), masked.pattern[hidden[name].where]
+            moved = after[name].quantiles.update_online(scores, pattern, step, together=True)[1]
+            after[name] = ConformalIntervals(moved)
+        return replace(self, fitted=after, valid_for=before_and_after(prediction, batch))
 
     def guarantee(self) -> pd.DataFrame:
         """State the coverage by target modality and pattern, as `Conformal.guarantee` does."""
@@ -181,25 +178,36 @@ def conformal_latents(
             "No latent of `validation` was hidden on purpose, so nothing tells how far "
             "reconstructions err: " + ROWS_NEEDED
         )
-    family = families(masked, new_groups)
+    groups, options = masked_groups(masked, new_groups), (level, cast(Rare, rare), minimum_rows)
+    fitted = {name: _fit(h, masked, groups, *options) for name, h in hidden.items()}
+    return ConformalLatents(fitted, is_calibrated(prediction), (updated_rows(prediction),))
+
+
+def _fit(
+    h: Hidden,
+    masked: MaskedRows,
+    groups: np.ndarray,
+    level: float,
+    rare: Rare,
+    minimum_rows: int | None,
+) -> ConformalIntervals:
+    """Calibrate on the known entries of one modality, each of which belongs to a row."""
     # A name for each of millions of entries would fill the memory: they get its number.
     names, pattern = np.unique(masked.pattern, return_inverse=True)
+    known = np.ones(h.loc.shape, dtype=bool) if h.known is None else h.known
+    of = np.broadcast_to(h.where[:, None], known.shape)[known]  # the masked row of each entry
+    arrays = (h.loc[known], np.square(h.sigma[known]), h.truth[known], pattern[of])
+    numbered = ConformalIntervals.fit(
+        *arrays, level, rare, minimum_rows, row=masked.row[of], groups=groups[of]
+    ).quantiles
+    named: dict[Pattern, Quantile] = {str(names[k]): q for k, q in numbered.patterns.items()}
+    return ConformalIntervals(replace(numbered, patterns=named))
 
-    def fit(h: Hidden) -> ConformalIntervals:
-        known = np.ones(h.loc.shape, dtype=bool) if h.known is None else h.known
-        of = np.broadcast_to(h.where[:, None], known.shape)[known]  # the masked row of each entry
-        arrays = (h.loc[known], np.square(h.sigma[known]), h.truth[known], pattern[of])
-        numbered = ConformalIntervals.fit(
-            *arrays, level, cast(Rare, rare), minimum_rows, row=masked.row[of], groups=family[of]
-        ).quantiles
-        named: dict[Pattern, Quantile] = {
-            str(names[number]): q for number, q in numbered.patterns.items()
-        }
-        return ConformalIntervals(replace(numbered, patterns=named))
 
-    fitted = {name: fit(h) for name, h in hidden.items()}
-    calibrated = isinstance(prediction, CalibratedPrediction)
-    return ConformalLatents(fitted, calibrated, (followed_by(prediction),))
+def _scores(h: Hidden) -> np.ndarray:
+    """Error of each entry over its standard deviation (n, D); NaN where the truth is not known."""
+    scores = np.abs(h.truth - h.loc) / h.sigma
+    return scores if h.known is None else np.where(h.known, scores, np.nan)
 
 
 def _intervals(
@@ -210,10 +218,8 @@ def _intervals(
     lower, upper = np.full_like(loc, np.nan), np.full_like(loc, np.nan)
     guaranteed = np.zeros(len(loc), dtype=bool)
     if lacking.any():
-        flat = (len(pattern[lacking]), -1)
-        found = fitted.predict(
-            loc[lacking].reshape(flat), np.square(scale[lacking]).reshape(flat), pattern[lacking]
-        )
+        mean, variance = (x[lacking].reshape(lacking.sum(), -1) for x in (loc, np.square(scale)))
+        found = fitted.predict(mean, variance, pattern[lacking])
         lower[lacking] = found.lower.reshape(loc[lacking].shape)
         upper[lacking] = found.upper.reshape(loc[lacking].shape)
         guaranteed[lacking] = found.guaranteed

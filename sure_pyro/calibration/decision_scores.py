@@ -24,6 +24,7 @@ from jaxtyping import Float, Shaped
 from sure_pyro.evaluation.arrays import as_float64
 from sure_pyro.evaluation.observed import Observed, of_probabilities
 from sure_pyro.evaluation.predicted import Predicted
+from sure_pyro.metrics import check
 from sure_pyro.models import Prediction
 
 Tolerance = float | Sequence[float] | None
@@ -32,9 +33,7 @@ Score = Literal["error", "sd"]
 
 def check_score(score: str) -> str:
     """Refuse an uncertainty score of another name."""
-    if score not in get_args(Score):
-        raise ValueError(f"`score` must be one of {list(get_args(Score))}; got {score!r}.")
-    return score
+    return check.choice("score", score, get_args(Score))
 
 
 def check_tolerance(tolerance: Tolerance, task: str, num_outputs: int) -> tuple[float, ...] | None:
@@ -62,30 +61,30 @@ def check_tolerance(tolerance: Tolerance, task: str, num_outputs: int) -> tuple[
 
 def uncertainty_score(
     prediction: Prediction,
-    road: str,
+    method: str,
     tolerance: tuple[float, ...] | None = None,
     score: str = "error",
 ) -> Float[np.ndarray, " B"]:
     """How unsure a method is of each row; larger is less sure."""
-    sd = np.sqrt(as_float64(prediction.moments[road].variance))  # (B, C)
+    sd = np.sqrt(as_float64(prediction.moments[method].variance))  # (B, C)
     if prediction.task == "regression":
         return (sd / np.array(tolerance)).max(1)
     if score == "error":
-        return of_probabilities(as_float64(prediction.probabilities[road]), prediction.task)
+        return of_probabilities(as_float64(prediction.probabilities[method]), prediction.task)
     if prediction.task == "multilabel":
         return sd.mean(1)
-    likely = as_float64(prediction.probabilities[road]).argmax(1)
+    likely = as_float64(prediction.probabilities[method]).argmax(1)
     return sd[np.arange(len(sd)), likely]
 
 
 def loss(
     prediction: Prediction,
-    road: str,
+    method: str,
     target: Shaped[np.ndarray, "B ..."],
     tolerance: tuple[float, ...] | None = None,
 ) -> Float[np.ndarray, " B"]:
     """How wrong a method is in each row."""
-    predicted = Predicted.of(prediction, road)
+    predicted = Predicted.of(prediction, method)
     if prediction.task == "regression":
         missed = np.abs(target.reshape(predicted.mean.shape) - predicted.mean)
         return (missed > np.array(tolerance)).any(1) * 1.0

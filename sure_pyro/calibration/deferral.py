@@ -17,9 +17,9 @@ from torch import Tensor
 from sure_pyro.calibration.arrays import Decisions, DeferralReport, DeferralThresholds
 from sure_pyro.calibration.arrays.risk_control import rows_needed
 from sure_pyro.calibration.checks import (
+    check_method,
     check_regression,
-    check_road,
-    sizes_moved,
+    still_valid,
 )
 from sure_pyro.calibration.decision_scores import (
     Tolerance,
@@ -28,7 +28,7 @@ from sure_pyro.calibration.decision_scores import (
     loss,
     uncertainty_score,
 )
-from sure_pyro.calibration.held_out import groups_of, held_out, one_row_each
+from sure_pyro.calibration.held_out import groups_of, held_out, one_row_each, sampling_options
 from sure_pyro.calibration.model import CalibratedSURE
 from sure_pyro.data import Batch
 from sure_pyro.data.masked_rows import MaskedRows, one_mask_each
@@ -52,22 +52,22 @@ class DeferralPolicy(Stored):
         A threshold on the uncertainty score for each mask pattern.
     static : arrays.DeferralThresholds
         The one threshold for the same goal, to compare with.
-    road : {"taylor", "sampling", "none"}
-        Whose uncertainty is asked.
+    method : {"taylor", "sampling", "none"}
+        Whose uncertainty the thresholds are on.
     tolerance : tuple of float or None
         Tolerated error of each output, for regression.
     score : {"error", "sd"}
-        What the thresholds are on.
-    belongs_to : tuple of int
-        How many rows' outcomes the model had followed at the fit.
+        Which uncertainty score that is.
+    valid_for : tuple of int
+        With how many rows the model was updated online before the fit.
     """
 
     thresholds: DeferralThresholds
     static: DeferralThresholds
-    road: str
+    method: str
     tolerance: tuple[float, ...] | None
     score: str = "error"
-    belongs_to: tuple[int, ...] = (0,)
+    valid_for: tuple[int, ...] = (0,)
 
     @classmethod
     def fit(
@@ -103,9 +103,9 @@ class DeferralPolicy(Stored):
         delta, scope
             As in `sure_pyro.calibration.arrays.DeferralThresholds.fit`.
         score : {"error", "sd"}
-            Doubt: the error rate that the road itself expects, or the standard deviation of its
-            output as it is (for regression both are one). The first is nearly the same thing under
-            every mask, so one threshold for all loses little; the second is not.
+            Uncertainty score: the error rate that the method itself predicts, or the standard
+            deviation of its output as it is (for regression both are one). The first means nearly
+            the same under every mask, so one threshold for all loses little; the second does not.
         propagate : {"taylor", "sampling", "none"}
         masks : {"every", "random", "recorded"}, optional
             As in `sure_pyro.recalibrate`. A budget is spent over the masks that are met here: where
@@ -116,7 +116,7 @@ class DeferralPolicy(Stored):
             independent as the groups: it needs many groups, and each counts the same, however many
             rows it has. A budget uses all rows in any case.
         num_samples, seed : int
-            Of the sampling road, of random masks and rows, and of the halves of
+            Of the sampling method, of random masks and rows, and of the halves of
             ``scope="overall"``.
 
         Raises
@@ -131,9 +131,8 @@ class DeferralPolicy(Stored):
             validation = one_row_each(validation, seed)
             _warn_of_few_groups(validation, max_risk, delta)
         masked = held_out(validation, masks, seed)
-        options = {"num_samples": num_samples, "seed": seed} if propagate == "sampling" else {}
+        options = sampling_options(check_method(propagate), num_samples, seed)
         policy: dict[str, Any] = {"max_risk": max_risk, "budget": budget, "delta": delta}
-        check_road(propagate)
         check_score(score)
 
         def rows(batch: Batch | MaskedRows) -> Rows:
@@ -154,8 +153,8 @@ class DeferralPolicy(Stored):
         static = DeferralThresholds.fit(*overall[0], static=True, **policy)
         task, C = model.head.task, model.head.mean.out_features
         tolerated = check_tolerance(tolerance, task, C)
-        followed = model.calibration.followed if isinstance(model, CalibratedSURE) else 0
-        return cls(thresholds, static, propagate, tolerated, score, (followed,))
+        updated_rows = model.calibration.updated_rows if isinstance(model, CalibratedSURE) else 0
+        return cls(thresholds, static, propagate, tolerated, score, (updated_rows,))
 
     def decide(
         self, prediction: Prediction, available: Tensor | Bool[np.ndarray, "B M"] | None = None
@@ -177,38 +176,38 @@ class DeferralPolicy(Stored):
         Raises
         ------
         ValueError
-            If the prediction did not take the road of the fit, is of another task or number of
+            If the prediction did not take the method of the fit, is of another task or number of
             outputs, or `available` is another batch's.
 
         Warns
         -----
         UserWarning
-            If the model has followed outcomes since the fit: its uncertainty is another now.
+            If the model was updated online since the fit: its uncertainty is another now.
         """
         self._check(prediction)
         remedy = "Fit the policy again on recent rows."
-        sizes_moved(prediction, self.belongs_to, "thresholds", remedy)
-        u = uncertainty_score(prediction, self.road, self.tolerance, self.score)
+        still_valid(prediction, self.valid_for, "thresholds", remedy)
+        u = uncertainty_score(prediction, self.method, self.tolerance, self.score)
         return self.thresholds.decide(u, pattern_in(prediction, available))
 
     def evaluate(self, prediction: Prediction, batch: Batch) -> DeferralReport:
         """Coverage and risk, overall and per pattern, on rows that were not those of the fit."""
         self._check(prediction)
         return self.thresholds.evaluate(
-            *_rows(prediction, batch, self.road, self.tolerance, self.score)
+            *_rows(prediction, batch, self.method, self.tolerance, self.score)
         )
 
     def compare(self, prediction: Prediction, batch: Batch) -> pd.DataFrame:
         """Give coverage and risk per pattern, beside those of the static threshold."""
         self._check(prediction)
-        rows = _rows(prediction, batch, self.road, self.tolerance, self.score)
+        rows = _rows(prediction, batch, self.method, self.tolerance, self.score)
         tables = [p.evaluate(*rows).to_dataframe() for p in (self.thresholds, self.static)]
         static = tables[1][["coverage", "accepted", "risk"]].add_prefix("static_")
         return pd.concat([tables[0], static], axis=1)
 
     def _check(self, prediction: Prediction) -> None:
         check_regression(prediction, self.tolerance is not None)
-        check_took(prediction, self.road)
+        check_took(prediction, self.method)
         if self.tolerance is not None and len(self.tolerance) != len(prediction.outputs):
             raise ValueError(
                 f"The fit has tolerances of {len(self.tolerance)} outputs; this prediction has "
@@ -230,11 +229,11 @@ def _warn_of_few_groups(validation: Batch | LatentStore, max_risk: float, delta:
 def _rows(
     prediction: Prediction,
     batch: Batch,
-    road: str,
+    method: str,
     tolerance: tuple[float, ...] | None,
     score: str,
 ) -> Rows:
     """Score, loss and pattern of every row."""
     target = target_in(prediction, batch)
-    u = uncertainty_score(prediction, road, tolerance, score)
-    return u, loss(prediction, road, target, tolerance), pattern_in(prediction)
+    u = uncertainty_score(prediction, method, tolerance, score)
+    return u, loss(prediction, method, target, tolerance), pattern_in(prediction)

@@ -1,4 +1,4 @@
-"""Which held-out rows, under which masks, a calibration is fitted on."""
+"""Which held-out rows a calibration is fitted on, under which masks, and which err together."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from jaxtyping import Int
 
 from sure_pyro.data import Batch, draw_masks, every_mask
 from sure_pyro.data.masked_rows import MaskedRows
+from sure_pyro.evaluation.arrays import as_array
 
 MASKS = ("every", "random", "recorded")
 FEW_MODALITIES = 6
@@ -29,6 +30,8 @@ def held_out(
     masks : {"every", "random", "recorded"}, optional
         Every row under every mask that it can have; under one random mask of every size; or as it
         was recorded. None: ``"every"`` up to 6 modalities, else ``"random"``.
+    seed : int
+        Of random masks.
     targets : bool
         Whether they are needed.
     name : str
@@ -53,13 +56,13 @@ def held_out(
     raise ValueError(f"`masks` must be one of {list(MASKS)} or None; got {masks!r}.")
 
 
-def stream(
-    batch: Batch, masks: str | None, seed: int, followed: int, targets: bool = True
+def held_out_in_order(
+    batch: Batch, masks: str | None, seed: int, updated_rows: int, targets: bool = True
 ) -> MaskedRows:
-    """Put rows under masks as `held_out` does, and keep them in order of time.
+    """Put rows of an online update under masks as `held_out` does, and keep their order of time.
 
-    Random masks are others for every number of rows that were `followed` before. No row comes twice
-    under one mask: a row that lacks something can hide less.
+    Random masks are others for every number of `updated_rows` before. No row comes twice under one
+    mask: a row that lacks something can hide less.
 
     Raises
     ------
@@ -67,12 +70,24 @@ def stream(
         As `held_out`, or if there are no rows.
     """
     if not len(batch):
-        raise ValueError("`batch` has no rows: there is no outcome to follow.")
-    seed += followed * len(batch.modalities)  # masks of k hidden modalities take the seed + k
+        raise ValueError("`batch` has no rows: there is no outcome to update with.")
+    seed += updated_rows * len(batch.modalities)  # masks of k hidden modalities take the seed + k
     masked = held_out(batch, masks, seed, targets, name="batch")
     names, which = np.unique(masked.pattern, return_inverse=True)
     _, first = np.unique(masked.row * len(names) + which, return_index=True)
     return masked.take(first)
+
+
+def sampling_options(propagate: str, num_samples: int, seed: int) -> dict[str, int]:
+    """Options of `predict` that a method takes: sampling has draws and a seed, the others none."""
+    return {"num_samples": num_samples, "seed": seed} if propagate in ("sampling", "both") else {}
+
+
+def target_array(masked: MaskedRows, task: str) -> np.ndarray:
+    """Targets of rows under masks: classes (N,), labels or values (N, C)."""
+    assert masked.batch.target is not None
+    y = as_array(masked.batch.target)
+    return y.reshape(len(y), -1).astype(np.float64) if task == "regression" else y
 
 
 def one_row_each(validation: Batch, seed: int) -> Batch:
@@ -89,7 +104,7 @@ def groups_of(batch: Batch) -> Int[np.ndarray, " B"]:
     return np.arange(len(batch)) if batch.group is None else batch.group.cpu().numpy()
 
 
-def families(masked: MaskedRows, new_groups: bool = True) -> Int[np.ndarray, " N"]:
+def masked_groups(masked: MaskedRows, new_groups: bool = True) -> Int[np.ndarray, " N"]:
     """Which rows under masks err together: those of a group, or at least those that are one row.
 
     With `new_groups` false, rows to come are of the groups that are here, and each is by itself.

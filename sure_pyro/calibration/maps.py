@@ -1,7 +1,7 @@
 r"""What a calibration does to a model's numbers: before the propagation, and after it.
 
 Before it, the variance of every reconstruction, by target modality and mask pattern. After it, by
-road: the total variance of every output (regression),
+method: the total variance of every output (regression),
 
 .. math:: s'^2_i = s^2_i \, \frac{f(s^2_{total})}{s^2_{total}}
 
@@ -22,7 +22,7 @@ from jaxtyping import Bool, Int, Shaped
 from torch import Tensor
 
 from sure_pyro.calibration.arrays import TemperatureScaling, VarianceRecalibration
-from sure_pyro.calibration.arrays.online import check_step, largest_sum
+from sure_pyro.calibration.arrays.online import check_step, largest_temperature_step
 from sure_pyro.evaluation.arrays import as_float64
 from sure_pyro.evaluation.hidden import Hidden
 from sure_pyro.metrics import mask_pattern
@@ -100,20 +100,20 @@ class ReconstructionMaps(Stored):
             changed[name] = LocScale(loc, torch.from_numpy(found).to(scale).reshape(scale.shape))
         return changed
 
-    def follow(
+    def update_online(
         self, hidden: Mapping[str, Hidden], pattern: Shaped[np.ndarray, " _N"], step: float
     ) -> ReconstructionMaps:
-        """Follow latents that were hidden on purpose, all of which become known together.
+        """Update with latents that were hidden on purpose, all of which become known together.
 
         `hidden` is reconstructed by the model as it was fitted, `pattern` as in a fit. A modality
         that was never hidden before begins as it stands.
         """
-        after = {}
+        after = dict(self.maps)
         for name, h in hidden.items():
             s2, e2 = h.pair()
-            fitted = self.maps.get(name) or VarianceRecalibration.unchanged(s2)
-            after[name] = fitted.follow(s2, e2, pattern[h.where], step, together=True)[1]
-        return replace(self, maps={**self.maps, **after})
+            fitted = after.get(name) or VarianceRecalibration.unchanged(s2)
+            after[name] = fitted.update_online(s2, e2, pattern[h.where], step, together=True)[1]
+        return replace(self, maps=after)
 
     def seen(
         self, pattern: Shaped[np.ndarray, " _B"], available: Bool[np.ndarray, "_B _M"]
@@ -131,8 +131,8 @@ class ReconstructionMaps(Stored):
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
-class Answer(NamedTuple):
-    """What a road says: moments, probabilities (or None), and which patterns the fit knew."""
+class CalibratedOutput(NamedTuple):
+    """Moments, probabilities (or None), and whether the fit knew the pattern of each row."""
 
     moments: Moments
     probabilities: Tensor | None
@@ -141,7 +141,7 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class OutputVariance(Stored):
-    """A variance map per output of one road, for regression."""
+    """A variance map per output of one method, for regression."""
 
     maps: tuple[VarianceRecalibration, ...]
 
@@ -154,25 +154,24 @@ class OutputVariance(Stored):
         evidence: Evidence,
     ) -> OutputVariance:
         """Fit to targets (N, C) in units."""
-        s2, e2 = variance_and_error(moments, target)
+        pairs, options = variance_and_error(moments, target), evidence.of(slice(None))
         return cls(
-            tuple(
-                VarianceRecalibration.fit(s2[:, c], e2[:, c], kind=kind, **evidence.of(slice(None)))
-                for c in range(s2.shape[1])
-            )
+            tuple(VarianceRecalibration.fit(s2, e2, kind=kind, **options) for s2, e2 in pairs)
         )
 
     def __call__(
         self, moments: Moments, probabilities: Tensor | None, pattern: Shaped[np.ndarray, " _B"]
-    ) -> Answer:
+    ) -> CalibratedOutput:
         """Rescale every source alike, so that the total becomes what the map says."""
         s2 = as_float64(moments.variance)  # (B, C)
         found = [m.transform(s2[:, c], pattern) for c, m in enumerate(self.maps)]
         after = np.stack([f.value for f in found], 1)
         ratio = np.divide(after, s2, out=np.ones_like(s2), where=s2 > 0)
-        return Answer(rescaled(moments, torch.from_numpy(ratio)), probabilities, found[0].seen)
+        return CalibratedOutput(
+            rescaled(moments, torch.from_numpy(ratio)), probabilities, found[0].seen
+        )
 
-    def follow(
+    def update_online(
         self,
         moments: Moments,
         probabilities: Tensor | None,
@@ -180,13 +179,10 @@ class OutputVariance(Stored):
         pattern: Shaped[np.ndarray, " _N"],
         step: float,
     ) -> OutputVariance:
-        """Follow targets (N, C) in units, all of which become known together."""
-        s2, e2 = variance_and_error(moments, target)
+        """Update with targets (N, C) in units, all of which become known together."""
+        pairs = zip(self.maps, variance_and_error(moments, target), strict=True)
         return OutputVariance(
-            tuple(
-                m.follow(s2[:, c], e2[:, c], pattern, step, together=True)[1]
-                for c, m in enumerate(self.maps)
-            )
+            tuple(m.update_online(*pair, pattern, step, together=True)[1] for m, pair in pairs)
         )
 
     def to_dataframe(self) -> pd.DataFrame:
@@ -197,7 +193,7 @@ class OutputVariance(Stored):
 
 @dataclass(frozen=True, eq=False)
 class OutputTemperature(Stored):
-    """A temperature per pattern of one road, for classes, or for labels taken one by one."""
+    """A temperature per pattern of one method, for classes, or for labels taken one by one."""
 
     scaling: TemperatureScaling
     labels: bool
@@ -218,7 +214,7 @@ class OutputTemperature(Stored):
 
     def __call__(
         self, moments: Moments, probabilities: Tensor | None, pattern: Shaped[np.ndarray, " _B"]
-    ) -> Answer:
+    ) -> CalibratedOutput:
         """Soften or sharpen the probabilities; logits are divided by T, their variances stay."""
         assert probabilities is not None
         p, each = as_classes(as_float64(probabilities), pattern, self.labels)
@@ -229,9 +225,9 @@ class OutputTemperature(Stored):
         divisor = torch.tensor([T[name] for name in pattern.tolist()]).to(moments.mean)
         # p' is then what the head makes of the divided logit and its variance: both stay in step.
         cooled = replace(moments, mean=moments.mean / divisor.unsqueeze(-1))
-        return Answer(cooled, torch.from_numpy(value).to(probabilities), seen)
+        return CalibratedOutput(cooled, torch.from_numpy(value).to(probabilities), seen)
 
-    def follow(
+    def update_online(
         self,
         moments: Moments,
         probabilities: Tensor | None,
@@ -239,13 +235,14 @@ class OutputTemperature(Stored):
         pattern: Shaped[np.ndarray, " _N"],
         step: float,
     ) -> OutputTemperature:
-        """Follow classes (N,) or labels (N, C), all of which become known together."""
+        """Update with classes (N,) or labels (N, C), all of which become known together."""
         assert probabilities is not None
         p, each = as_classes(as_float64(probabilities), pattern, self.labels)
         y = target.reshape(-1).astype(np.int64)
-        check_step(step, pattern, True, largest_sum(p.shape[1]))  # by rows, before it is shared
-        step /= len(y) // len(target)  # the labels of a row take one step together
-        return replace(self, scaling=self.scaling.follow(p, y, each, step, together=True)[1])
+        # By rows, before the labels of a row share the step.
+        check_step(step, pattern, True, largest_temperature_step(p.shape[1]))
+        step /= len(y) // len(target)
+        return replace(self, scaling=self.scaling.update_online(p, y, each, step, together=True)[1])
 
     def to_dataframe(self) -> pd.DataFrame:
         """Give one line per pattern."""
@@ -276,9 +273,10 @@ def rescaled(moments: Moments, ratio: Tensor) -> Moments:
     return replace(moments, sources=sources, errors=errors, covariances=covariances)
 
 
-def variance_and_error(moments: Moments, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Total variance and squared error of every output, each (N, C)."""
-    return as_float64(moments.variance), np.square(target - as_float64(moments.mean))
+def variance_and_error(moments: Moments, target: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Total variance and squared error, each (N,), of every output."""
+    s2, e2 = as_float64(moments.variance), np.square(target - as_float64(moments.mean))
+    return list(zip(s2.T, e2.T, strict=True))
 
 
 def as_classes(

@@ -14,24 +14,18 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from sure_pyro.backbones import Backbone
-from sure_pyro.calibration.held_out import stream
-from sure_pyro.calibration.maps import (
-    Answer,
-    OutputMap,
-    ReconstructionMaps,
-)
+from sure_pyro.calibration.held_out import held_out_in_order, sampling_options, target_array
+from sure_pyro.calibration.maps import OutputMap, ReconstructionMaps
 from sure_pyro.data import Batch
 from sure_pyro.data.masked_rows import MaskedRows
 from sure_pyro.data.store import LatentStore
-from sure_pyro.evaluation.arrays import as_array
 from sure_pyro.evaluation.hidden import hidden_latents
-from sure_pyro.evaluation.rows import rows_for
-from sure_pyro.metrics import mask_pattern
+from sure_pyro.evaluation.rows import pattern_in, rows_for
 from sure_pyro.models import SURE, Latents, LocScale, Prediction
 from sure_pyro.stored import Stored, read_json, write_json
 
 FILE, WEIGHTS = "calibration.json", "weights.safetensors"
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,29 +37,29 @@ class Calibration(Stored):
     reconstruction : ReconstructionMaps or None
         Before the propagation.
     output : dict
-        After it, by road; None under a road that stays as it is.
+        After it, by method; None under a method that stays as it is.
     rows : int
         Held-out rows, each under several masks.
-    followed : int
-        Rows whose outcomes it has followed since.
+    updated_rows : int
+        With how many rows it was updated online since.
     """
 
     reconstruction: ReconstructionMaps | None
     output: Mapping[str, OutputMap | None]
     rows: int
-    followed: int = 0
+    updated_rows: int = 0
 
     def to_dataframe(self) -> pd.DataFrame:
-        """Give all maps: part, target, pattern, rows, weight of the pattern's own fit, and size.
+        """Give all maps: part, target, pattern, rows, weight of the pattern's own fit, and factor.
 
         ``scale`` is the factor on variances (of a curve: of its mean), ``used`` a temperature.
         """
         frames = []
         if self.reconstruction is not None:
             frames.append(self.reconstruction.to_dataframe().assign(part="reconstruction"))
-        for road, answer in self.output.items():
-            if answer is not None:
-                frames.append(answer.to_dataframe().assign(part=f"output/{road}"))
+        for method, fitted in self.output.items():
+            if fitted is not None:
+                frames.append(fitted.to_dataframe().assign(part=f"output/{method}"))
         table = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
         first = [c for c in ("part", "target", "pattern", "rows", "weight") if c in table]
         return table[[*first, *(c for c in table if c not in first)]]
@@ -73,18 +67,18 @@ class Calibration(Stored):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CalibratedPrediction(Prediction):
-    """A `Prediction` whose sizes were calibrated.
+    """A `Prediction` whose variances and probabilities were calibrated.
 
     Attributes
     ----------
     seen : bool ndarray, shape ``(B,)``
         Whether the calibration knew the row's mask pattern; where not, it is the overall fit.
-    followed : int
-        Rows whose outcomes the calibration had followed.
+    updated_rows : int
+        With how many rows the calibration was updated online before.
     """
 
     seen: Bool[np.ndarray, " B"] = field(default_factory=lambda: np.zeros(0, dtype=bool))
-    followed: int = 0
+    updated_rows: int = 0
 
     def to_dataframe(self) -> pd.DataFrame:
         """As `Prediction.to_dataframe`, with a column ``seen``."""
@@ -99,8 +93,8 @@ class CalibratedPrediction(Prediction):
 class CalibratedSURE(SURE):
     """A fitted model with a calibration; `sure_pyro.recalibrate` makes one.
 
-    It shares its weights with the model that it was made of, and predicts like it, but for sizes:
-    the scales of the reconstructions are rescaled before they are propagated, and total variances
+    It shares its weights with the model that it was made of, and predicts like it, but that the
+    scales of the reconstructions are recalibrated before they are propagated, and total variances
     or probabilities after it. Fit the model again, and it must be recalibrated again.
     """
 
@@ -123,8 +117,8 @@ class CalibratedSURE(SURE):
     def encode_training(self, train: Batch | LatentStore, separate_scale: bool = False) -> Latents:
         """Refuse: a calibrated model is not trained on."""
         raise ValueError(
-            "A calibrated model is not trained: its sizes belong to the weights that it has. Fit "
-            "`model.uncalibrated()`, and recalibrate it again."
+            "A calibrated model is not trained: its calibration is for the weights that it has. "
+            "Fit `model.uncalibrated()`, and recalibrate it again."
         )
 
     def reconstruct(self, latents: Latents, visible: Mapping[str, Tensor]) -> dict[str, LocScale]:
@@ -144,18 +138,18 @@ class CalibratedSURE(SURE):
         Raises
         ------
         ValueError
-            As there, or if the calibration was not fitted for one of the roads.
+            As there, or if the calibration was not fitted for one of the methods.
         """
         prediction = super().predict(batch, propagate, **options)
-        unknown = [road for road in prediction.moments if road not in self.calibration.output]
+        unknown = [m for m in prediction.moments if m not in self.calibration.output]
         if unknown:
             raise ValueError(
-                f"The calibration knows the roads {list(self.calibration.output)}; got "
+                f"The calibration knows the methods {list(self.calibration.output)}; got "
                 f"{unknown}. Use `recalibrate(..., propagate='both')` for both of them."
             )
         return calibrated_prediction(prediction, self.calibration)
 
-    def follow(
+    def update_online(
         self,
         batch: Batch,
         step: float = 0.01,
@@ -166,31 +160,32 @@ class CalibratedSURE(SURE):
     ) -> CalibratedSURE:
         """Take in outcomes that have become known, where the world drifts.
 
-        Predict the rows of a day, `follow` them when their outcomes are known, and predict the next
-        day with what comes back. No weight is trained: sizes move a little with every row.
-        Conformal fits on this model must `follow` too, and a policy be fitted again.
+        Predict the rows of a day, update with them when their outcomes are known, and predict the
+        next day with what comes back. No weight is trained: scales, variances and temperatures move
+        a little with every row. Conformal fits on this model must be updated too, and a policy be
+        fitted again.
 
         Parameters
         ----------
         batch : Batch
-            Rows whose targets became known together, after those followed before. Each teaches
-            under every mask that it can have, what it has being hidden on purpose.
+            Rows whose targets became known together, after those of the updates before. Each
+            teaches under every mask that it can have, what it has being hidden on purpose.
         step : float in (0, 1)
             How fast: a variance is about an average over the last 1 / `step` rows of its pattern.
             Smaller is steadier, larger is sooner right after a change. At most 1 over the rows of
             `batch`, and for classes less.
         masks, num_samples, seed
             As in `sure_pyro.recalibrate`. Where what is missing says something about the error,
-            ``"recorded"`` follows the outputs of the rows as they came; it hides nothing, so sizes
+            ``"recorded"`` updates the outputs by the rows as they are; it hides nothing, so scales
             of reconstructions stay.
 
         Returns
         -------
         CalibratedSURE
-            With the same weights. Within every pattern, claimed variances are squared errors and
-            claimed error rates actual ones in the mean over the long run, whatever order outcomes
-            come in, as long as errors stay bounded and no more answers are wrong than a guess gets
-            wrong. How far is told in `sure_pyro.calibration.arrays.online`.
+            With the same weights. Within every pattern, predicted variances are squared errors and
+            predicted error rates observed ones in the mean over the long run, whatever order
+            outcomes come in, as long as errors stay bounded and no more answers are wrong than a
+            guess gets wrong. How far is told in `sure_pyro.calibration.arrays.online`.
 
         Raises
         ------
@@ -200,18 +195,20 @@ class CalibratedSURE(SURE):
         """
         base, before = self.uncalibrated(), self.calibration
         batch, maps = rows_for(base, batch, "batch"), before.reconstruction
-        masked = stream(batch, masks, seed, before.followed)
+        masked = held_out_in_order(batch, masks, seed, before.updated_rows)
         if maps is not None:
             as_fitted = base.predict(masked, "none", num_weights=0).reconstruction
-            maps = maps.follow(hidden_latents(base, masked, as_fitted), masked.pattern, step)
-        said = before_outputs(base, before, masked, num_samples, seed)
-        y, pattern = target_array(masked.batch, said.task), masked.pattern
+            hidden = hidden_latents(base, masked, as_fitted)
+            maps = maps.update_online(hidden, masked.pattern, step)
+        p = before_outputs(base, before, masked, num_samples, seed)
+        y = target_array(masked, p.task)
         output = {
-            road: m and m.follow(said.moments[road], said.probabilities.get(road), y, pattern, step)
-            for road, m in before.output.items()
+            m: fitted
+            and fitted.update_online(p.moments[m], p.probabilities.get(m), y, masked.pattern, step)
+            for m, fitted in before.output.items()
         }
-        after = Calibration(maps, output, before.rows, before.followed + len(batch))
-        return CalibratedSURE.of(base, after)
+        updated_rows = before.updated_rows + len(batch)
+        return CalibratedSURE.of(base, Calibration(maps, output, before.rows, updated_rows))
 
     def save(self, path: str | Path) -> None:
         """Write the model as `SURE.save` does, and ``calibration.json`` beside it."""
@@ -232,11 +229,15 @@ class CalibratedSURE(SURE):
         Raises
         ------
         ValueError
-            As in `SURE.load`; or if the calibration was fitted to other weights.
+            As in `SURE.load`; or if the calibration was stored by another version, or fitted to
+            other weights.
         """
         state = read_json(Path(path) / FILE)
         if state["format"] != FORMAT:
-            raise ValueError(f"{path} has format {state['format']}; this version reads {FORMAT}.")
+            raise ValueError(
+                f"{path} has format {state['format']}; this version reads {FORMAT}. Recalibrate "
+                "the model, and save it again."
+            )
         if state["weights"] != _fingerprint(Path(path) / WEIGHTS):
             raise ValueError(
                 f"The calibration in {path} was fitted to other weights than those beside it: the "
@@ -248,8 +249,8 @@ class CalibratedSURE(SURE):
         """As `SURE`, with a line on the calibration."""
         c = self.calibration
         before = "none" if c.reconstruction is None else ", ".join(c.reconstruction.maps)
-        after = ", ".join(road for road, m in c.output.items() if m is not None) or "none"
-        since = f", following {c.followed:,} rows since" if c.followed else ""
+        after = ", ".join(m for m, fitted in c.output.items() if fitted is not None) or "none"
+        since = f", updated online with {c.updated_rows:,} rows since" if c.updated_rows else ""
         return (
             f"{super().__repr__()}\n  calibrated on {c.rows:,} held-out rows{since}: "
             f"reconstructions of {before}; outputs by {after}"
@@ -258,41 +259,32 @@ class CalibratedSURE(SURE):
 
 def calibrated_prediction(prediction: Prediction, calibration: Calibration) -> CalibratedPrediction:
     """Apply what comes after the propagation."""
-    available = prediction.available.cpu().numpy()
-    pattern = mask_pattern(available, prediction.modalities)
+    pattern = pattern_in(prediction)
     seen = np.ones(len(pattern), dtype=bool)
     if calibration.reconstruction is not None:
-        seen = calibration.reconstruction.seen(pattern, available)
+        seen = calibration.reconstruction.seen(pattern, prediction.available.cpu().numpy())
     moments, probabilities = dict(prediction.moments), dict(prediction.probabilities)
-    for road, m in prediction.moments.items():
-        change = calibration.output[road]
-        if change is None:
-            continue
-        answer: Answer = change(m, probabilities.get(road), pattern)
-        moments[road], seen = answer.moments, seen & answer.seen
-        if answer.probabilities is not None:
-            probabilities[road] = answer.probabilities
+    for method in moments:
+        fitted = calibration.output[method]
+        if fitted is not None:
+            found = fitted(moments[method], probabilities.get(method), pattern)
+            moments[method], seen = found.moments, seen & found.seen
+            if found.probabilities is not None:
+                probabilities[method] = found.probabilities
     kept = {f.name: getattr(prediction, f.name) for f in fields(prediction)}
     kept |= {"moments": moments, "probabilities": probabilities}
-    return CalibratedPrediction(**kept, seen=seen, followed=calibration.followed)
+    return CalibratedPrediction(**kept, seen=seen, updated_rows=calibration.updated_rows)
 
 
 def before_outputs(
     base: SURE, calibration: Calibration, masked: MaskedRows, num_samples: int, seed: int
 ) -> Prediction:
-    """Predict with reconstructions calibrated and outputs not yet, by every road it knows."""
-    roads = set(calibration.output) - {"none"}
-    propagate = "both" if len(roads) > 1 else next(iter(roads), "none")
-    options = {"num_samples": num_samples, "seed": seed} if "sampling" in roads else {}
+    """Predict with reconstructions calibrated and outputs not yet, by every method it knows."""
+    methods = set(calibration.output) - {"none"}
+    propagate = "both" if len(methods) > 1 else next(iter(methods), "none")
+    options = sampling_options(propagate, num_samples, seed)
     half = replace(calibration, output=dict.fromkeys(calibration.output))
     return CalibratedSURE.of(base, half).predict(masked, propagate, **options)
-
-
-def target_array(batch: Batch, task: str) -> np.ndarray:
-    """Targets as the output maps take them: classes (B,), labels or values (B, C)."""
-    assert batch.target is not None
-    y = as_array(batch.target)
-    return y.reshape(len(y), -1).astype(np.float64) if task == "regression" else y
 
 
 def _fingerprint(file: Path) -> str:

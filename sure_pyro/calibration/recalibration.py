@@ -1,9 +1,9 @@
-"""`recalibrate`: make the sizes of a fitted model right, per mask pattern, on held-out rows.
+"""`recalibrate`: make the variances of a fitted model right, per mask pattern, on held-out rows.
 
 In the order in which a prediction is made: first the variances of the reconstructions, on latents
 that are hidden on purpose; then, with those propagated, the variances or probabilities of the
 outputs. What each map is, and how rare patterns borrow from the others, is told in
-`sure_pyro.calibration`.
+`sure_pyro.calibration.arrays`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import cast, get_args
 import numpy as np
 
 from sure_pyro.calibration.arrays.shrinkage import PRIOR_SCALE
-from sure_pyro.calibration.held_out import families, held_out
+from sure_pyro.calibration.held_out import held_out, masked_groups, target_array
 from sure_pyro.calibration.maps import (
     Evidence,
     OutputMap,
@@ -22,7 +22,7 @@ from sure_pyro.calibration.maps import (
     ReconstructionMaps,
     VarianceKind,
 )
-from sure_pyro.calibration.model import CalibratedSURE, Calibration, before_outputs, target_array
+from sure_pyro.calibration.model import CalibratedSURE, Calibration, before_outputs
 from sure_pyro.data import Batch
 from sure_pyro.data.masked_rows import MaskedRows
 from sure_pyro.data.store import LatentStore
@@ -64,7 +64,7 @@ def recalibrate(
         Map of the total variance of each output (regression), or a temperature (classes and
         labels). By default ``"scale"`` or ``"temperature"``, as the task has it.
     propagate : {"taylor", "sampling", "both", "none"}
-        The roads that the calibrated model shall know; each has output maps of its own.
+        The methods that the calibrated model shall know; each has output maps of its own.
     masks : {"every", "random", "recorded"}, optional
         Every row under every mask that it can have; under one random mask of every size; or as it
         was recorded. None: ``"every"`` up to 6 modalities, else ``"random"``.
@@ -76,7 +76,7 @@ def recalibrate(
         the rows are seen. With few rows, or few groups of rows that err together, the factor stays
         near 1, and one group alone changes none. Infinite: the rows alone decide, however few.
     num_samples, seed : int
-        Of the sampling road, and of random masks.
+        Of the sampling method, and of random masks.
 
     Returns
     -------
@@ -93,12 +93,12 @@ def recalibrate(
     -----
     A pattern that was never met gets the overall fit, and ``prediction.seen`` says so. Rows that
     chose the best epoch look a little better than new ones: where there are enough, cut a part for
-    calibration alone. Where the world drifts, `CalibratedSURE.follow` takes in outcomes as they
-    become known.
+    calibration alone. Where the world drifts, `CalibratedSURE.update_online` takes in outcomes as
+    they become known.
     """
-    kind = _checked(model, reconstruction, output)
     base = model.uncalibrated() if isinstance(model, CalibratedSURE) else model
     validation = rows_for(base, validation)
+    kind = _checked(model, reconstruction, output)
     masked = held_out(validation, masks, seed)
     evidence = Evidence(
         masked.pattern,
@@ -113,12 +113,12 @@ def recalibrate(
         hidden = hidden_latents(base, masked, point.reconstruction)
         variance = cast(VarianceKind, reconstruction)
         maps = ReconstructionMaps.fit(hidden, validation.modalities, variance, evidence)
-    roads = {"none", *(("taylor", "sampling") if propagate == "both" else (propagate,))}
-    before = Calibration(maps, dict.fromkeys(sorted(roads)), len(validation))
-    said = before_outputs(base, before, masked, num_samples, seed)
+    methods = {"none", *(("taylor", "sampling") if propagate == "both" else (propagate,))}
+    before = Calibration(maps, dict.fromkeys(sorted(methods)), len(validation))
+    predicted = before_outputs(base, before, masked, num_samples, seed)
     after = {
-        road: None if kind == "none" else _output_map(said, road, masked, kind, evidence)
-        for road in before.output
+        method: None if kind == "none" else _output_map(predicted, method, masked, kind, evidence)
+        for method in before.output
     }
     return CalibratedSURE.of(base, Calibration(maps, after, len(validation)))
 
@@ -126,7 +126,7 @@ def recalibrate(
 def _groups(validation: Batch | LatentStore, masked: MaskedRows, prior_scale: float) -> np.ndarray:
     """Which masked rows err together; without groups, a row with itself."""
     if validation.group is None or len(validation.group.unique()) > 1:
-        return families(masked)
+        return masked_groups(masked)
     if np.isfinite(prior_scale):
         check.warn_caller(
             "All rows of `validation` are of one group, and one group can not tell how much groups "
@@ -137,21 +137,17 @@ def _groups(validation: Batch | LatentStore, masked: MaskedRows, prior_scale: fl
 
 
 def _output_map(
-    said: Prediction, road: str, masked: MaskedRows, kind: str, evidence: Evidence
+    predicted: Prediction, method: str, masked: MaskedRows, kind: str, evidence: Evidence
 ) -> OutputMap:
-    y = target_array(masked.batch, said.task)
+    y = target_array(masked, predicted.task)
     if kind == "temperature":
-        return OutputTemperature.fit(as_float64(said.probabilities[road]), y, evidence)
-    return OutputVariance.fit(said.moments[road], y, cast(VarianceKind, kind), evidence)
+        return OutputTemperature.fit(as_float64(predicted.probabilities[method]), y, evidence)
+    return OutputVariance.fit(predicted.moments[method], y, cast(VarianceKind, kind), evidence)
 
 
 def _checked(model: SURE, reconstruction: str, output: str | None) -> str:
-    if not model.initialized:
-        raise ValueError("The model is not fitted: call `sp.fit(model, train, val)` first.")
-    if reconstruction not in (*VARIANCE_KINDS, "none"):
-        raise ValueError(
-            f"`reconstruction` must be one of {[*VARIANCE_KINDS, 'none']}; got {reconstruction!r}."
-        )
+    """Refuse maps that do not fit the task, and choose that of the outputs."""
+    check.choice("reconstruction", reconstruction, (*VARIANCE_KINDS, "none"))
     regression = model.head.task == "regression"
     fitting = VARIANCE_KINDS if regression else ("temperature",)
     if output is None:

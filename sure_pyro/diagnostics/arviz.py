@@ -2,8 +2,8 @@
 
 The groups and their dimensions are described in `sure_pyro.diagnostics.groups`. With them,
 ``az.loo(idata).elpd_loo`` estimates ``constant_data.log_predictive.sum()``, and `az.compare` ranks
-models by the log score of what they said before they saw the target. For regression both agree up
-to Monte Carlo error. For classes the draws treat the logits as Gaussian and independent, while
+models by the log score of what they predicted before they saw the target. For regression both agree
+up to Monte Carlo error. For classes the draws treat the logits as Gaussian and independent, while
 ``probability`` is what the method made of them; expect a few per cent between the two.
 ``p_loo`` counts no parameters here: every row has its own unknown latents, and none are shared.
 

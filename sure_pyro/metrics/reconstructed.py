@@ -96,7 +96,7 @@ def reconstructability(
 ) -> Reconstructability:
     """Measure how much of a target was reconstructed, and whether it was only the class.
 
-    The verdict claims only what the lower end of an interval supports, in this order:
+    The verdict says only what the lower end of an interval supports, in this order:
 
     ============================================================  ==================
     lower end of R^2 at or below 0                                ``nothing``

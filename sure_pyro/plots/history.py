@@ -1,4 +1,4 @@
-"""How uncertainty came to go with error, epoch by epoch."""
+"""How uncertainty began to go with error, epoch by epoch."""
 
 from __future__ import annotations
 

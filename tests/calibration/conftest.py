@@ -1,8 +1,10 @@
-"""Initialised models whose sizes are wrong, and rows to make them right on."""
+"""Initialised models whose variances are wrong, and rows to make them right on."""
 
 import pytest
 import torch
 
+import sure_pyro as sp
+from sure_pyro.data import every_mask
 from tests.models.conftest import make_batch, make_model
 
 TASKS = ("classification", "regression", "multilabel")
@@ -27,4 +29,21 @@ def worlds():
         rows = [stretched(make_batch(n, s, False, task)) for n, s in ((500, 2), (800, 3))]
         torch.set_num_threads(threads)
         found[task] = (model, *rows)
+    return found
+
+
+@pytest.fixture(scope="session")
+def calibrated(worlds):
+    """By task: the model, recalibrated on all held-out rows."""
+    return {task: sp.recalibrate(*worlds[task][:2]) for task in TASKS}
+
+
+@pytest.fixture(scope="session")
+def measured(worlds, calibrated):
+    """By task: new rows under every mask, as the model predicts them before and after."""
+    found = {}
+    for task in TASKS:
+        masked = every_mask(worlds[task][2])
+        models = (worlds[task][0], calibrated[task])
+        found[task] = (masked, *(model.predict(masked.batch) for model in models))
     return found

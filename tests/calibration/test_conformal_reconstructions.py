@@ -7,10 +7,8 @@ from sure_pyro.data import every_mask, missing
 from sure_pyro.evaluation import hidden_latents
 
 
-def shares(fitted, model, batch):
+def shares(fitted, model, masked, prediction):
     """Share of the entries that is covered, by modality and pattern."""
-    masked = every_mask(batch)
-    prediction = model.predict(masked.batch, "none")
     intervals = fitted.predict(prediction)
     found = {}
     for name, h in hidden_latents(model, masked, prediction.reconstruction).items():
@@ -25,24 +23,27 @@ def shares(fitted, model, batch):
 
 
 @pytest.mark.parametrize("task", ["regression", "classification", "multilabel"])
-def test_entries_are_covered_within_every_pattern(worlds, task):
+def test_entries_are_covered_within_every_pattern(worlds, measured, task):
     """500 rows calibrate, 800 new ones measure; 9 cells of a modality and pattern, 3 tasks.
 
     The mean share of a cell scatters by at most sqrt(0.09 (1 / 500 + 1 / 800)) = 0.017, and sits at
     most 2 / 501 above 0.9: 4.5 of those are a false alarm of 27 * 7e-6 = 2e-4.
     """
-    model, validation, new = worlds[task]
-    found = shares(sp.conformal_latents(model, validation, 0.9), model, new)
+    model, validation, _ = worlds[task]
+    found = shares(sp.conformal_latents(model, validation, 0.9), model, *measured[task][:2])
     assert len(found) == 9
     for inside in found.values():
         assert 0.9 - 4.5 * 0.017 <= inside.mean() <= 0.9 + 2 / 501 + 4.5 * 0.017
 
 
-def test_the_size_of_the_scales_cancels(worlds):
+def test_a_factor_on_the_scales_cancels(worlds, calibrated, measured):
     """Intervals of a model and of its calibration hold the same entries."""
-    model, validation, new = worlds["regression"]
-    calibrated = sp.recalibrate(model, validation)
-    pair = [shares(sp.conformal_latents(m, validation), m, new) for m in (model, calibrated)]
+    model, validation, _ = worlds["regression"]
+    masked, *predictions = measured["regression"]
+    pair = [
+        shares(sp.conformal_latents(m, validation), m, masked, p)
+        for m, p in zip((model, calibrated["regression"]), predictions, strict=True)
+    ]
     for cell, inside in pair[0].items():
         assert inside.mean() == pytest.approx(pair[1][cell].mean(), abs=1e-3)
 

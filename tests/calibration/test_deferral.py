@@ -6,17 +6,15 @@ import pytest
 import torch
 
 import sure_pyro as sp
-from sure_pyro.data import every_mask, missing
+from sure_pyro.data import missing
 
 GOALS = [{"budget": 0.3, "score": "sd"}, {"max_risk": 0.45}, {"max_risk": 0.45, "scope": "overall"}]
 
 
 @pytest.fixture(scope="module")
-def scene(worlds):
-    model, validation, new = worlds["classification"]
-    masked = every_mask(new)
-    calibrated = sp.recalibrate(model, validation)
-    return calibrated, validation, masked.batch, calibrated.predict(masked.batch)
+def scene(worlds, calibrated, measured):
+    masked, _, prediction = measured["classification"]
+    return calibrated["classification"], worlds["classification"][1], masked.batch, prediction
 
 
 def test_a_budget_is_kept_and_spent_on_what_errs(scene):
@@ -117,7 +115,7 @@ def test_labels_are_wrong_by_their_share(worlds):
     assert risk == pytest.approx(float(wrong[accept].mean()))
 
 
-def test_the_score_is_the_sd_that_the_road_reports(scene):
+def test_the_score_is_the_sd_that_the_method_reports(scene):
     calibrated, validation, batch, prediction = scene
     policy = sp.DeferralPolicy.fit(calibrated, validation, budget=0.6, score="sd")
     sd = prediction.moments["taylor"].sd.gather(1, prediction.label[:, None])[:, 0].numpy()
@@ -152,14 +150,14 @@ def test_bad_input_is_refused(scene, worlds):
         sp.DeferralPolicy.fit(model, missing.mcar(validation, 0.3, 0), budget=0.2, tolerance=-1.0)
 
 
-def test_a_policy_says_when_the_model_has_followed_since(scene, tmp_path):
+def test_a_policy_says_when_the_model_was_updated_since(scene, tmp_path):
     calibrated, validation, batch, _ = scene
     policy = sp.DeferralPolicy.fit(calibrated, validation, budget=0.3)
-    followed = calibrated.follow(validation[:20])
-    prediction = followed.predict(batch)
-    with pytest.warns(UserWarning, match="thresholds belong to .* 20 now.* Fit the policy again"):
+    updated = calibrated.update_online(validation[:20])
+    prediction = updated.predict(batch)
+    with pytest.warns(UserWarning, match="thresholds are for .* 20 by now.* Fit the policy again"):
         policy.decide(prediction)
-    again = sp.DeferralPolicy.fit(followed, validation, budget=0.3)
+    again = sp.DeferralPolicy.fit(updated, validation, budget=0.3)
     again.save(tmp_path / "policy.json")
     with warnings.catch_warnings():
         warnings.simplefilter("error")

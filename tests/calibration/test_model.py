@@ -19,11 +19,11 @@ def test_a_loaded_model_predicts_the_same_bit_for_bit(worlds, tmp_path, task, ki
     calibrated.save(tmp_path / "model")
     loaded = sp.CalibratedSURE.load(tmp_path / "model")
     found = loaded.predict(batch, "both", num_samples=20)
-    for road, m in expected.moments.items():
-        assert torch.equal(found.moments[road].mean, m.mean)
-        assert torch.equal(found.moments[road].variance, m.variance)
-    for road, p in expected.probabilities.items():
-        assert torch.equal(found.probabilities[road], p)
+    for method, m in expected.moments.items():
+        assert torch.equal(found.moments[method].mean, m.mean)
+        assert torch.equal(found.moments[method].variance, m.variance)
+    for method, p in expected.probabilities.items():
+        assert torch.equal(found.probabilities[method], p)
     assert found.seen.tolist() == expected.seen.tolist()
     assert repr(loaded) == repr(calibrated)
 
@@ -51,7 +51,9 @@ def test_a_file_of_another_format_is_refused(worlds, tmp_path):
     sp.recalibrate(model, validation[:100]).save(tmp_path)
     state = json.loads((tmp_path / "calibration.json").read_text())
     (tmp_path / "calibration.json").write_text(json.dumps({**state, "format": 9}))
-    with pytest.raises(ValueError, match="has format 9; this version reads 3"):
+    with pytest.raises(
+        ValueError, match="has format 9; this version reads 4. Recalibrate the model"
+    ):
         sp.CalibratedSURE.load(tmp_path)
 
 

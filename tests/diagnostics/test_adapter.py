@@ -107,7 +107,7 @@ def test_plots_run(task, plot):
     idata = exported(task, 200, B=20, C=1 if task == "regression" else 3)
     options = {"y": "y"} if OLD and plot == "plot_loo_pit" else {}
     getattr(az, plot)(idata, **options)
-    assert drawn_lines() >= 2  # what was said and what came
+    assert drawn_lines() >= 2  # predicted and observed
 
 
 @pytest.mark.skipif(OLD, reason="plots that ArviZ 0.x does not have")

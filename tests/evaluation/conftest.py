@@ -7,7 +7,7 @@ from sure_pyro import backbones, data, models, training
 from sure_pyro.data.masked_rows import draw_masks
 from tests.calibration import conftest as calibrated
 
-worlds = calibrated.worlds  # by task: a model whose sizes are wrong, and rows
+worlds = calibrated.worlds  # by task: a model whose variances are wrong, and rows
 
 
 @pytest.fixture(scope="session")

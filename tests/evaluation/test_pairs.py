@@ -44,8 +44,8 @@ def test_masks_of_different_difficulty_raise_the_pooled_correlation_alone():
     shuffled = hidden(between=8.0)["x"]
     rng = np.random.default_rng(1)
     sigma = np.concatenate([rng.permutation(shuffled.sigma[p == PATTERN]) for p in "ab"])
-    said = {"x": Hidden(shuffled.where, shuffled.truth, shuffled.loc, sigma)}
-    found = Pairs.of(said, PATTERN, 0).of_rows(EVERY)
+    predicted = {"x": Hidden(shuffled.where, shuffled.truth, shuffled.loc, sigma)}
+    found = Pairs.of(predicted, PATTERN, 0).of_rows(EVERY)
     assert found["correlation_pooled"] > 0.3
     assert abs(found["correlation_within"]) < 5 / N**0.5
 

@@ -36,9 +36,9 @@ def recalibrated(model, rows):
     return sp.recalibrate(model, rows).predict(rows).probabilities["taylor"].numpy()
 
 
-def followed(model, rows):
+def updated(model, rows):
     half = rows[:40]
-    after = sp.recalibrate(model, rows[40:]).follow(half, step=0.001)
+    after = sp.recalibrate(model, rows[40:]).update_online(half, step=0.001)
     return after.predict(rows).probabilities["taylor"].numpy()
 
 
@@ -46,8 +46,8 @@ def sets(model, rows):
     return sp.conformal(model, rows, 0.8).predict(model.predict(rows)).contains
 
 
-def followed_sets(model, rows):
-    fitted = sp.conformal(model, rows[40:], 0.8).follow(model, rows[:40], step=0.01)
+def updated_sets(model, rows):
+    fitted = sp.conformal(model, rows[40:], 0.8).update_online(model, rows[:40], step=0.01)
     return fitted.predict(model.predict(rows)).contains
 
 
@@ -67,7 +67,7 @@ def exported(model, rows):
     return np.stack([idata.observed_data.y, idata.constant_data.log_predictive])
 
 
-DOORS = [recalibrated, followed, sets, followed_sets, table, deferred, exported]
+DOORS = [recalibrated, updated, sets, updated_sets, table, deferred, exported]
 
 
 @pytest.mark.parametrize("names", ORDERS, ids="-".join)
@@ -147,9 +147,7 @@ def labelled(worlds):
     return model, held[:120].replace(class_names=NAMES)
 
 
-@pytest.mark.parametrize(
-    "door", [recalibrated, followed, table, exported], ids=lambda f: f.__name__
-)
+@pytest.mark.parametrize("door", [recalibrated, updated, table, exported], ids=lambda f: f.__name__)
 def test_labels_follow_their_names(labelled, door):
     model, rows = labelled
     turned = rows.replace(target=rows.target[:, [2, 0, 1]], class_names=("owl", "cat", "dog"))

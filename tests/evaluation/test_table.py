@@ -14,8 +14,8 @@ EVERY = np.ones(N, dtype=bool)
 PATTERN = np.repeat(["a", "b"], N // 2)
 
 
-def scores(task, target, rows=EVERY, scale=None, **said):
-    predicted = Predicted(said.pop("mean", np.zeros((N, 1))), **said)
+def scores(task, target, rows=EVERY, scale=None, **given):
+    predicted = Predicted(given.pop("mean", np.zeros((N, 1))), **given)
     observed = Observed(task, target, np.ones(1) if scale is None else scale)
     return compute(observed[rows].arrays(predicted[rows], PATTERN[rows]))
 

@@ -85,15 +85,15 @@ def test_squared_error_and_zero_one_loss_by_hand():
 
 
 @given(st.floats(0.02, 0.98), st.floats(0.02, 0.98))
-def test_scores_are_proper(truth, claim):
-    """On average over y ~ Bernoulli(truth) no claim is better than the truth."""
+def test_scores_are_proper(truth, predicted):
+    """On average over y ~ Bernoulli(truth) no prediction is better than the truth."""
 
     def expected(score, q):
         p = np.array([[1 - q, q]] * 2)
         return np.array([1 - truth, truth]) @ score(p, np.array([0, 1]))
 
     for score in (categorical_nll, categorical_brier):
-        assert expected(score, claim) >= expected(score, truth) - 1e-12
+        assert expected(score, predicted) >= expected(score, truth) - 1e-12
 
 
 def test_bad_input_is_refused(classes):

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.special
+from scipy.special import xlogy
 
 from sure_pyro.calibration.arrays.risk_control import controlled_threshold
 from sure_pyro.metrics.patterns import Pattern, rows_by_pattern
@@ -100,16 +101,15 @@ def choose_prior_sd(
     if len(names) < FOLDS:
         return 0.0  # too few to tell patterns from groups
     fold = (np.random.default_rng(seed).permutation(len(names)) % FOLDS)[member]
-    found = []
+    found = []  # log-likelihoods
     for prior_sd in PRIOR_SDS:
         expected = np.empty(len(score))
         for k in range(FOLDS):
             kept, out = fold != k, fold == k
             curves = LossCurves.fit(score[kept], loss[kept], pattern[kept], prior_sd)
             expected[out] = curves(score[out], pattern[out])
-        found.append(-scipy.special.xlogy(loss, expected).mean()
-                     - scipy.special.xlogy(1 - loss, 1 - expected).mean())  # fmt: skip
-    return PRIOR_SDS[int(np.argmin(found))]
+        found.append(xlogy(loss, expected).mean() + xlogy(1 - loss, 1 - expected).mean())
+    return PRIOR_SDS[int(np.argmax(found))]
 
 
 def allocate(
@@ -197,14 +197,15 @@ def _logistic(X: np.ndarray, y: np.ndarray, penalty: np.ndarray) -> np.ndarray:
         return float(np.logaddexp(0, eta).sum() - y @ eta + 0.5 * penalty @ w**2)
 
     w = np.zeros(X.shape[1])
+    now = loss(w)
     for _ in range(NEWTON_STEPS):
         p = scipy.special.expit(X @ w)
         gradient = X.T @ (p - y) + penalty * w
         curvature = (X.T * (p * (1 - p))) @ X + np.diag(penalty)
         step = np.linalg.solve(curvature, gradient)
-        while loss(w - step) > loss(w) and np.abs(step).max() > 1e-9:
+        while (after := loss(w - step)) > now and np.abs(step).max() > 1e-9:
             step = step / 2
-        w = w - step
+        w, now = w - step, after
         if np.abs(step).max() < 1e-6:
             break
     return w

@@ -37,7 +37,7 @@ class Intervals:
     """Conformal intervals: `lower` and `upper` like the mean, in its units.
 
     `guaranteed` (N,) is False where the finite-sample guarantee does not hold within the row's
-    pattern: it was rare, had too few groups, or has followed outcomes since.
+    pattern: it was rare, had too few groups, or was updated online since.
     """
 
     lower: Float[np.ndarray, " ..."]
@@ -63,10 +63,18 @@ class Sets:
 
 
 @dataclass(frozen=True, eq=False)
-class ConformalIntervals(Stored):
-    """Conformal intervals for regression; make one with `fit`."""
+class _PerPattern(Stored):
+    """What intervals and sets have in common: a quantile of the scores per pattern."""
 
     quantiles: MondrianQuantiles
+
+    def guarantee(self) -> pd.DataFrame:
+        """State the coverage of each pattern with its finite-sample slack."""
+        return self.quantiles.guarantee()
+
+
+class ConformalIntervals(_PerPattern):
+    """Conformal intervals for regression; make one with `fit`."""
 
     @classmethod
     def fit(
@@ -120,7 +128,7 @@ class ConformalIntervals(Stored):
         q, guaranteed = self.quantiles(check.keys("pattern", pattern, len(mu)))
         return _intervals(mu, check.positive("variance", s2), q, guaranteed)
 
-    def follow(
+    def update_online(
         self,
         mean: Num[np.ndarray, " _N *_C"],
         variance: Num[np.ndarray, " _N *_C"],
@@ -136,7 +144,7 @@ class ConformalIntervals(Stored):
         mean, variance, target, pattern
             As in `fit`, in order of time.
         step : float in (0, 1)
-            How fast the log of a quantile follows: up by 0.9 `step` after a row that was not
+            How fast the log of a quantile moves: up by 0.9 `step` after a row that was not
             covered, down by 0.1 `step` after one that was (at level 0.9).
         together : bool
             Whether all outcomes become known after the last row.
@@ -152,20 +160,13 @@ class ConformalIntervals(Stored):
         """
         scores = _normalised_error(mean, variance, target)
         pattern = check.keys("pattern", pattern, len(scores))
-        q, after = self.quantiles.follow(scores, pattern, step, together)
+        q, after = self.quantiles.update_online(scores, pattern, step, together)
         mu, s2 = (np.asarray(x, dtype=np.float64) for x in (mean, variance))
         return _intervals(mu, s2, q, np.zeros(len(q), dtype=bool)), ConformalIntervals(after)
 
-    def guarantee(self) -> pd.DataFrame:
-        """State the coverage of each pattern with its finite-sample slack."""
-        return self.quantiles.guarantee()
 
-
-@dataclass(frozen=True, eq=False)
-class ConformalSets(Stored):
+class ConformalSets(_PerPattern):
     """Conformal sets of classes; make one with `fit`."""
-
-    quantiles: MondrianQuantiles
 
     @classmethod
     def fit(
@@ -199,7 +200,7 @@ class ConformalSets(Stored):
         q, guaranteed = self.quantiles(check.keys("pattern", pattern, len(p)))
         return Sets(1 - p <= q[:, None], guaranteed)
 
-    def follow(
+    def update_online(
         self,
         probability: Num[np.ndarray, "_N _C"],
         label: Int[np.ndarray, " _N"],
@@ -207,16 +208,12 @@ class ConformalSets(Stored):
         step: float = 0.05,
         together: bool = False,
     ) -> tuple[Sets, ConformalSets]:
-        """Go through rows in order of time, as `ConformalIntervals.follow` does."""
+        """Go through rows in order of time, as `ConformalIntervals.update_online` does."""
         p = check.probabilities("probability", probability)
         y = check.labels("label", label, *p.shape)
         pattern = check.keys("pattern", pattern, len(p))
-        q, after = self.quantiles.follow(_improbability(p, y), pattern, step, together)
+        q, after = self.quantiles.update_online(_improbability(p, y), pattern, step, together)
         return Sets(1 - p <= q[:, None], np.zeros(len(q), dtype=bool)), ConformalSets(after)
-
-    def guarantee(self) -> pd.DataFrame:
-        """State the coverage of each pattern with its finite-sample slack."""
-        return self.quantiles.guarantee()
 
 
 def _intervals(mu: np.ndarray, s2: np.ndarray, q: np.ndarray, guaranteed: np.ndarray) -> Intervals:

@@ -17,7 +17,7 @@ arXiv 2306.06342; Angelopoulos et al. 2022, arXiv 2208.02814). Every family coun
 many scores it has. What ONE calibration set covers then depends on how scores of a family go
 together, and no range is given.
 
-Where the world drifts nothing is exchangeable; there quantiles can follow outcomes (`following`).
+Where the world drifts nothing is exchangeable; there quantiles are updated online (`online`).
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ import scipy.stats
 from jaxtyping import Bool, Float
 
 from sure_pyro.calibration.arrays.online import (
-    Followed,
+    OnlineValue,
     check_step,
-    follow,
     move_quantile,
+    update_by_pattern,
 )
 from sure_pyro.metrics import check
 from sure_pyro.metrics.patterns import Pattern, rows_by_pattern
@@ -54,18 +54,19 @@ class Quantile(NamedTuple):
     value : float
     scores, rows, groups : int
         How many were in the fit.
-    followed : int
-        Rows whose outcomes it has followed since.
+    updated_rows : int
+        With how many rows it was updated online since.
     """
 
     value: float
     scores: int
     rows: int
     groups: int
-    followed: int = 0
+    updated_rows: int = 0
 
 
 NEVER_MET = Quantile(math.nan, 0, 0, 0)
+BOUNDS = ("at_least", "at_most", "one_set_low", "one_set_high")
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +133,7 @@ class MondrianQuantiles(Stored):
             quantile[k] = q = self._value(name)
             # An infinite interval covers whatever comes: useless, and true.
             guaranteed[k] = self._guaranteed(name) or math.isinf(q)
-            expected[k] = guaranteed[k] | self._follows(name)
+            expected[k] = guaranteed[k] | self._updated(name)
         if not expected.all():
             self._warn(pattern[~expected])
         return quantile, guaranteed
@@ -140,39 +141,41 @@ class MondrianQuantiles(Stored):
     def _rare(self, name: Pattern) -> bool:
         return name not in self.patterns or self.patterns[name].rows < self.minimum_rows
 
-    def _follows(self, name: Pattern) -> bool:
-        return name in self.patterns and self.patterns[name].followed > 0
+    def _updated(self, name: Pattern) -> bool:
+        return name in self.patterns and self.patterns[name].updated_rows > 0
 
     def _guaranteed(self, name: Pattern) -> bool:
-        if self._rare(name) or self._follows(name):
+        if self._rare(name) or self._updated(name):
             return False
         return self.patterns[name].groups >= self.minimum_rows
 
     def _value(self, name: Pattern) -> float:
-        if self._guaranteed(name) or self._follows(name):
+        if self._guaranteed(name) or self._updated(name):
             return self.patterns[name].value
         if self.rare == "infinite":
             return np.inf
         return self.pooled if self._rare(name) else self.patterns[name].value
 
-    def follow(
+    def update_online(
         self, scores: np.ndarray, pattern: np.ndarray, step: float, together: bool = False
     ) -> tuple[Float[np.ndarray, " N"], MondrianQuantiles]:
         """Quantile of each row before its score was known, in order, and the quantiles after all.
 
-        Scores (N,), or (N, D) of several that a row has, where NaN is not known; `step` is eta, and
-        with `together` all become known after the last row. A pattern begins where it stands; an
-        infinite quantile stays infinite.
+        Scores are (N,), or (N, D) where a row has several, of which NaN is not known. `step` is
+        eta, and with `together` all become known after the last row. A pattern begins where it
+        stands; an infinite quantile stays infinite.
         """
         scores = scores.reshape(len(scores), -1)
         pattern = check.known_kind("pattern", pattern, len(scores), self.patterns)
         check_step(step, pattern, together)
         known = {p: self.patterns.get(p, NEVER_MET) for p in np.unique(pattern).tolist()}
-        start = {p: Followed(self._value(p), q.followed) for p, q in known.items()}
-        used, ends = follow(
-            pattern, start, lambda _, q, t: move_quantile(q, scores[t], self.level, step), together
-        )
-        moved = {p: known[p]._replace(value=f.value, followed=f.rows) for p, f in ends.items()}
+        start = {p: OnlineValue(self._value(p), q.updated_rows) for p, q in known.items()}
+
+        def move(_: Pattern, q: float, t: np.ndarray) -> float:
+            return move_quantile(q, scores[t], self.level, step)
+
+        used, ends = update_by_pattern(pattern, start, move, together)
+        moved = {p: known[p]._replace(value=x.value, updated_rows=x.rows) for p, x in ends.items()}
         return used, replace(self, patterns={**self.patterns, **moved})
 
     def guarantee(self) -> pd.DataFrame:
@@ -180,27 +183,23 @@ class MondrianQuantiles(Stored):
 
         ``at_least`` and ``at_most`` bound the coverage averaged over calibration sets;
         ``one_set_low`` to ``one_set_high`` holds the coverage of nine calibration sets in ten; NaN
-        where families have several scores. A pattern that has followed outcomes promises the long
-        run, and nothing here.
+        where families have several scores. A pattern that was updated online is right in the long
+        run, and promises nothing here.
         """
         import pandas as pd
 
         return pd.DataFrame([self._line(name) for name in self.patterns])
 
     def _line(self, name: Pattern) -> dict[str, Any]:
-        _, scores, rows, n, followed = self.patterns[name]
-        line: dict[str, Any] = {"pattern": name, "rows": rows, "groups": n, "followed": followed}
-        line["quantile"] = self._value(name)
-        if not self._guaranteed(name):
-            sure = float(math.isinf(line["quantile"]))
-            return line | dict(at_least=sure, at_most=1.0, one_set_low=sure, one_set_high=1.0)
-        slack, low, high = 2 / (n + 1), np.nan, np.nan
-        if scores == n:  # families of one score each
-            k = int(np.ceil((n + 1) * self.level - 1e-9))
-            slack = 1 / (n + 1)
-            low, high = scipy.stats.beta.ppf([0.05, 0.95], k, n + 1 - k)
-        bounds = {"at_least": self.level, "at_most": min(self.level + slack, 1.0)}
-        return line | bounds | {"one_set_low": low, "one_set_high": high}
+        of, q = self.patterns[name], self._value(name)
+        if self._guaranteed(name):
+            bounds = coverage_bounds(self.level, of.groups, single=of.scores == of.groups)
+        else:
+            sure = float(math.isinf(q))
+            bounds = (sure, 1.0, sure, 1.0)
+        fit: dict[str, Any] = {"pattern": name, "rows": of.rows, "groups": of.groups}
+        fit |= {"updated_rows": of.updated_rows, "quantile": q}
+        return fit | dict(zip(BOUNDS, bounds, strict=True))
 
     def _warn(self, patterns: np.ndarray) -> None:
         names = np.unique(patterns).tolist()
@@ -241,6 +240,18 @@ def conformal_quantile(scores: np.ndarray, level: float, family: np.ndarray | No
     weight *= len(count) / weight[-1]  # what many equal shares round off adds up
     k = np.searchsorted(weight, (len(count) + 1) * level - 1e-6 / count.max())
     return float(scores[order[min(k, len(scores) - 1)]])
+
+
+def coverage_bounds(level: float, n: int, single: bool) -> tuple[float, float, float, float]:
+    """Bound the coverage after n families: its mean from both sides, and that of nine sets in ten.
+
+    With `single`, families are single scores; else the last two are not known, and NaN.
+    """
+    if not single:
+        return level, min(level + 2 / (n + 1), 1.0), math.nan, math.nan
+    k = int(np.ceil((n + 1) * level - 1e-9))
+    low, high = scipy.stats.beta.ppf([0.05, 0.95], k, n + 1 - k)
+    return level, min(level + 1 / (n + 1), 1.0), low, high
 
 
 def rows_needed(level: float) -> int:

@@ -1,7 +1,7 @@
-r"""Sizes that follow outcomes: where the world drifts, no held-out row is like the rows to come.
+r"""Online updates: what was fitted moves with every outcome that becomes known.
 
-But outcomes become known. After each row a number of its mask pattern takes a step of size eta,
-from what was claimed towards what came:
+Where the world drifts, no held-out row is like the rows to come. After each row a number of its
+mask pattern takes a step of size eta, from what was predicted towards what was observed:
 
 .. math::
     \log q_{t+1} &= \log q_t + \eta\,\bigl(1[s_t > q_t] - (1 - \text{level})\bigr)
@@ -10,11 +10,12 @@ from what was claimed towards what came:
     \log T_{t+1} &= \log T_t + \eta\,(1[\text{wrong}_t] - d_t) / 0.2
         && \text{temperature; } d_t = 1 - \max_c p'_c
 
-u is the mean variance in the fit, so that no step has a unit. Summed up over n rows of a pattern,
-in whatever order outcomes come, the mean of what was claimed minus the mean of what came is
+u is the mean variance in the fit, so that no step has a unit, and d is the predicted error rate.
+Summed up over n rows of a pattern, in whatever order outcomes come, the mean of what was predicted
+minus the mean of what was observed is
 
-.. math:: \frac{\log(q_1 / q_{n+1})}{\eta n} \text{ (share not covered: } 1 - \text{level claimed)},
-          \quad \frac{u\,(f_1 - f_{n+1})}{\eta n} \text{ (variance)},
+.. math:: \frac{\log(q_1 / q_{n+1})}{\eta n} \text{ (share not covered; predicted: } 1 -
+          \text{level)}, \quad \frac{u\,(f_1 - f_{n+1})}{\eta n} \text{ (variance)},
           \quad \frac{0.2\,\log(T_1 / T_{n+1})}{\eta n} \text{ (error rate)}
 
 (for quantiles Gibbs and Candes 2021, arXiv 2106.00170; on the scores themselves Angelopoulos,
@@ -22,15 +23,16 @@ Candes and Tibshirani 2023, arXiv 2307.16895). These go to zero as long as the n
 scores between a > 0 and b keep a quantile within a and b, but for one step, and squared errors
 below b keep a factor below b / min v. Scores that grow for ever are never caught.
 
-Where outcomes of several rows come together, their steps add up from where the number stood, and
-the same holds for the claims that were made from there. Too many steps at once lead beyond where
-they aim at, so n rows together ask for eta of at most 1 / n (of a temperature: 0.2 / (m n), where m
-is the most that a doubt of K classes changes by with log T), and a larger one is refused.
+Where outcomes of several rows become known together, their steps add up from where the number
+stood, and the same holds for the predictions that were made from there. Too many steps at once lead
+beyond where they aim at, so n rows together ask for eta of at most 1 / n (of a temperature:
+0.2 / (m n), where m is the most that a predicted error rate of K classes changes by with log T),
+and a larger one is refused.
 
-Exceptions: no number falls below `SMALLEST`; a factor goes no further than to the ratio of what
-came to what was claimed, which binds where the variances of rows that come together add up to more
-than u / eta; a temperature keeps to its limits, and with K classes no temperature claims more
-errors than 1 - 1 / K.
+Exceptions: no number falls below `SMALLEST`; a factor goes no further than to the ratio of observed
+to predicted, which binds where the variances of rows that come together add up to more than
+u / eta; a temperature keeps to its limits, and with K classes no temperature predicts more errors
+than 1 - 1 / K.
 """
 
 from __future__ import annotations
@@ -48,28 +50,29 @@ from sure_pyro.stored import register
 
 SMALLEST = 1e-12
 """Of quantiles (in standard deviations, or in probability) and factors: they can rise again."""
-DOUBT_PER_LOG_T = 0.2
-"""About what the doubt changes by with log T: at most 0.22 between two classes."""
+ERROR_PER_LOG_T = 0.2
+"""About what a predicted error rate changes by with log T: at most 0.22 between two classes."""
 
 
 @register
-class Followed(NamedTuple):
-    """Where a number has come to, and after how many rows."""
+class OnlineValue(NamedTuple):
+    """What online updates have brought a number to, and with how many rows."""
 
     value: float
     rows: int
 
 
 Move = Callable[[Pattern, float, np.ndarray], float]
-"""From a pattern, its number and rows whose outcomes came together to its next number."""
+"""From a pattern, its number and rows whose outcomes became known together to its next number."""
 
 
-def follow(
-    pattern: np.ndarray, start: Mapping[Pattern, Followed], move: Move, together: bool
-) -> tuple[Float[np.ndarray, " N"], dict[Pattern, Followed]]:
+def update_by_pattern(
+    pattern: np.ndarray, start: Mapping[Pattern, OnlineValue], move: Move, together: bool
+) -> tuple[Float[np.ndarray, " N"], dict[Pattern, OnlineValue]]:
     """Go through rows in order of time; the number of each before its outcome, and those after all.
 
-    `start` has every pattern that comes. With `together` all outcomes come after the last row.
+    `start` has every pattern that comes. With `together` all outcomes become known after the last
+    row.
     """
     used, after = np.empty(len(pattern)), {}
     for name, k in rows_by_pattern(pattern):
@@ -77,25 +80,25 @@ def follow(
         for t in [k] if together else k[:, None]:
             used[t] = value
             value = move(name, value, t)
-        after[name] = Followed(value, rows + len(k))
+        after[name] = OnlineValue(value, rows + len(k))
     return used, after
 
 
-def check_step(step: float, pattern: np.ndarray, together: bool, largest_sum: float = 1.0) -> None:
+def check_step(step: float, pattern: np.ndarray, together: bool, largest: float = 1.0) -> None:
     """Refuse a step that leads beyond where the rows that come together aim at.
 
     Raises
     ------
     ValueError
-        If `step` is not between 0 and 1, or n of them are above `largest_sum`.
+        If `step` is not between 0 and 1, or n of them are above `largest`.
     """
     check.fraction("step", step)
     n = int(np.unique(pattern, return_counts=True)[1].max()) if together else 1
-    if n * step > largest_sum * (1 + 1e-9):
+    if n * step > largest * (1 + 1e-9):
         raise ValueError(
             f"`step` {step:.3g} is too large for {n} rows of a pattern whose outcomes come "
-            f"together: pass at most {largest_sum / n:.2g}, or follow them in shorter batches, in "
-            "order of time."
+            f"together: pass at most {largest / n:.2g}, or update with shorter batches, in order "
+            "of time."
         )
 
 
@@ -117,30 +120,33 @@ def move_factor(
     unit: float,
     step: float,
 ) -> float:
-    """Factor on variances after n rows; on variances of zero a factor claims nothing."""
+    """Factor on variances after n rows; where these are zero it predicts nothing, and stays."""
     v, e2 = float(variance.sum()), float(squared_error.sum())
     return max(f + step * (e2 - f * v) / max(unit, step * v), SMALLEST) if v > 0 else f
 
 
 def move_temperature(
     T: float,
-    doubt: Float[np.ndarray, " n"],
+    predicted_error: Float[np.ndarray, " n"],
     wrong: Bool[np.ndarray, " n"],
     limits: tuple[float, float],
     step: float,
 ) -> float:
-    """Temperature after n rows, with their doubts at this temperature."""
-    log_T = math.log(T) + step * float((wrong - doubt).sum()) / DOUBT_PER_LOG_T
+    """Temperature after n rows, with their predicted error rates at this temperature."""
+    log_T = math.log(T) + step * float((wrong - predicted_error).sum()) / ERROR_PER_LOG_T
     return min(max(math.exp(log_T), limits[0]), limits[1])
 
 
-def largest_sum(num_classes: int) -> float:
+def largest_temperature_step(num_classes: int) -> float:
     """Largest sum of the steps of a temperature over rows that come together."""
-    return DOUBT_PER_LOG_T / steepest_doubt(num_classes)
+    return ERROR_PER_LOG_T / steepest_error(num_classes)
 
 
-def steepest_doubt(num_classes: int) -> float:
-    """Find the largest change of the doubt with log T: one class ahead of K - 1 equal ones."""
+def steepest_error(num_classes: int) -> float:
+    """Find the largest change of a predicted error rate with log T.
+
+    It is that of one class ahead of K - 1 equal ones.
+    """
     ahead = np.linspace(0, 20, 2001)  # by how much in logits
     p = 1 / (1 + (num_classes - 1) * np.exp(-ahead))
     return float((p * (1 - p) * ahead).max())

@@ -27,19 +27,59 @@ profile:
 .. math:: \hat\theta = \tau\,\frac{\Im w(z)}{\Re w(z)}, \qquad
           z = \frac{x + i\tau}{s\sqrt2}
 
-It is x where the rows leave no doubt, and near 0 where they can hardly tell x from 0.
+It is x where the rows are certain of it, and near 0 where they can hardly tell x from 0.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import scipy.special
 from jaxtyping import Float, Int, Num, Shaped
 
+from sure_pyro.metrics.patterns import Pattern
+
 PRIOR_SCALE = 0.1
 """tau: half of all trained models are taken to be within about 10 % before anything is seen."""
+
+
+def pseudo_count(
+    given: float | None,
+    estimate: Float[np.ndarray, " K"],
+    influence: Float[np.ndarray, " N"],
+    cells: Mapping[Pattern, Int[np.ndarray, " n"]],
+    row: Shaped[np.ndarray, " N"],
+    groups: Shaped[np.ndarray, " N"],
+) -> float:
+    """Take n_0 as it was given, or estimate it from what the patterns say.
+
+    Parameters
+    ----------
+    given : float or None
+    estimate : ndarray, shape (K,)
+        Of every pattern, in the order of `cells`.
+    influence : ndarray, shape (N,)
+        Of each row on the estimate of its pattern.
+    cells : dict of ndarray of int
+        Rows of every pattern.
+    row, groups : ndarray, shape (N,)
+        As in `row_variance`.
+
+    Raises
+    ------
+    ValueError
+        If it is negative.
+    """
+    if given is None:
+        rows, order = np.array([len(k) for k in cells.values()]), np.concatenate([*cells.values()])
+        number = np.repeat(np.arange(len(rows)), rows)
+        noise = row_variance(influence[order], number, row[order], groups[order])
+        return moment_pseudo_count(estimate, rows, noise)
+    if given < 0:
+        raise ValueError(f"`pseudo_count` must be at least 0; got {given}.")
+    return float(given)
 
 
 def moment_pseudo_count(

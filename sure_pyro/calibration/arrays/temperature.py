@@ -6,7 +6,7 @@ One number T per pattern, by maximum likelihood on held-out rows, shrunk on the 
 the overall temperature, and that towards 1, as in `shrinkage`. It changes confidences and never
 the order of the classes, so the accuracy stays as it is.
 
-Where the world drifts, temperatures follow outcomes as they become known (`following`).
+Where the world drifts, temperatures are updated online (`online`).
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from jaxtyping import Int, Num, Shaped
 
 from sure_pyro.calibration.arrays import shrinkage
 from sure_pyro.calibration.arrays.online import (
-    Followed,
+    OnlineValue,
     check_step,
-    follow,
-    largest_sum,
+    largest_temperature_step,
     move_temperature,
+    update_by_pattern,
 )
 from sure_pyro.calibration.arrays.variance import Recalibrated
 from sure_pyro.metrics import check
@@ -50,14 +50,15 @@ class TemperatureScaling(Stored):
     patterns : dict of (own temperature, rows, weight of the own temperature)
     pseudo_count : float
         How many rows the overall temperature counts for (n_0).
-    followed : dict of Followed
-        By pattern, the temperature in place of the fit's, and after how many rows; see `follow`.
+    online : dict of OnlineValue
+        By pattern, the temperature in place of the fit's, and after how many rows; see
+        `update_online`.
     """
 
     overall: float
     patterns: Mapping[Pattern, tuple[float, int, float]]
     pseudo_count: float
-    followed: Mapping[Pattern, Followed] = field(default_factory=dict)
+    online: Mapping[Pattern, OnlineValue] = field(default_factory=dict)
 
     @classmethod
     def fit(
@@ -90,31 +91,23 @@ class TemperatureScaling(Stored):
         cells = dict(rows_by_pattern(check.keys("pattern", pattern, len(y))))
         overall = _maximum_likelihood(logit, y)
         own = {name: _maximum_likelihood(logit[k], y[k]) for name, k in cells.items()}
-        rows = np.array([len(k) for k in cells.values()])
         row, groups = check.rows_and_groups(row, groups, len(y))
-        influence = _influence(logit, y, overall)
-        n0 = pseudo_count
-        if n0 is None:
-            order = np.concatenate(list(cells.values()))
-            number = np.repeat(np.arange(len(rows)), rows)
-            noise = shrinkage.row_variance(influence[order], number, row[order], groups[order])
-            n0 = shrinkage.moment_pseudo_count(np.log(list(own.values())), rows, noise)
-        if n0 < 0:
-            raise ValueError(f"`pseudo_count` must be at least 0; got {n0}.")
+        influence, log_T = _influence(logit, y, overall), np.log(list(own.values()))
+        n0 = shrinkage.pseudo_count(pseudo_count, log_T, influence, cells, row, groups)
         shrink = shrinkage.towards_model(float(np.log(overall)), influence, groups, prior_scale)
         patterns = {
-            name: (T * shrink, int(n), shrinkage.own_weight(int(n), n0))
-            for (name, T), n in zip(own.items(), rows, strict=True)
+            name: (own[name] * shrink, len(k), shrinkage.own_weight(len(k), n0))
+            for name, k in cells.items()
         }
-        return cls(overall * shrink, patterns, float(n0))
+        return cls(overall * shrink, patterns, n0)
 
     def temperature(self, pattern: Pattern) -> float:
         """Temperature used for a pattern.
 
-        Where it followed outcomes to; else its own, shrunk; the overall one if never seen.
+        What online updates have brought it to; else its own, shrunk; the overall one if never seen.
         """
-        if pattern in self.followed:
-            return self.followed[pattern].value
+        if pattern in self.online:
+            return self.online[pattern].value
         own, _, weight = self.patterns.get(pattern, (self.overall, 0, 0.0))
         return float(own**weight * self.overall ** (1 - weight))
 
@@ -127,11 +120,11 @@ class TemperatureScaling(Stored):
         T, weight, seen = np.empty(len(logit)), np.zeros(len(logit)), np.zeros(len(logit), bool)
         for name, k in rows_by_pattern(pattern):
             T[k] = self.temperature(name)
-            seen[k] = name in self.patterns or name in self.followed
+            seen[k] = name in self.known
             weight[k] = self.patterns[name][2] if name in self.patterns else 0.0
         return Recalibrated(_softened(logit, T, probability), seen, weight)
 
-    def follow(
+    def update_online(
         self,
         probability: Num[np.ndarray, "_N _C"],
         label: Int[np.ndarray, " _N"],
@@ -146,8 +139,8 @@ class TemperatureScaling(Stored):
         probability, label, pattern
             As in `fit`, in order of time.
         step : float in (0, 1)
-            How fast a temperature follows: its log rises by 5 `step` times the confidence after
-            a wrong answer, and falls by 5 `step` times the doubt after a right one.
+            How fast a temperature moves: its log rises by 5 `step` times the confidence after a
+            wrong answer, and falls by 5 `step` times the predicted error rate after a right one.
         together : bool
             Whether all labels become known after the last row.
 
@@ -155,9 +148,9 @@ class TemperatureScaling(Stored):
         -------
         Recalibrated
             Of each row, from the rows before it. Within every pattern the error rate that they
-            claim is the actual one in the long run, whatever order labels come in, as long as the
-            temperature stays within 0.05 to 20: no temperature claims more errors than a guess
-            makes, 1 - 1 / C.
+            predict is the observed one in the long run, whatever order labels come in, as long as
+            the temperature stays within 0.05 to 20: no temperature predicts more errors than a
+            guess makes, 1 - 1 / C.
         TemperatureScaling
             As it stands after the last row.
 
@@ -171,41 +164,39 @@ class TemperatureScaling(Stored):
         y = check.labels("label", label, *logit.shape)
         before = self.transform(probability, pattern)
         pattern = check.keys("pattern", pattern, len(y))
-        check_step(step, pattern, together, largest_sum(logit.shape[1]))
+        check_step(step, pattern, together, largest_temperature_step(logit.shape[1]))
         wrong = logit.argmax(1) != y
 
         def move(_: Pattern, T: float, t: np.ndarray) -> float:
-            doubt = 1 - scipy.special.softmax(logit[t] / T, axis=1).max(1)
-            return move_temperature(T, doubt, wrong[t], RANGE, step)
+            predicted_error = 1 - scipy.special.softmax(logit[t] / T, axis=1).max(1)
+            return move_temperature(T, predicted_error, wrong[t], RANGE, step)
 
-        rows = {name: f.rows for name, f in self.followed.items()}
-        start = {
-            name: Followed(self.temperature(name), rows.get(name, 0))
-            for name in np.unique(pattern).tolist()
-        }
-        T, ends = follow(pattern, start, move, together)
+        start = {p: self._start(p) for p in np.unique(pattern).tolist()}
+        T, ends = update_by_pattern(pattern, start, move, together)
         value = _softened(logit, T, probability)
-        return replace(before, value=value), replace(self, followed={**self.followed, **ends})
+        return replace(before, value=value), replace(self, online={**self.online, **ends})
+
+    def _start(self, name: Pattern) -> OnlineValue:
+        return self.online.get(name, OnlineValue(self.temperature(name), 0))
 
     @property
     def known(self) -> list[Pattern]:
-        """Patterns that were in the fit, or that it has followed since."""
-        return list(dict.fromkeys([*self.patterns, *self.followed]))
+        """Patterns that were in the fit, or in an online update since."""
+        return list(dict.fromkeys([*self.patterns, *self.online]))
 
     def to_dataframe(self) -> pd.DataFrame:
         """Give one line per pattern: rows, own temperature, weight, temperature used.
 
-        ``followed``: by how many rows' outcomes it came to what is used.
+        ``updated_rows``: with how many rows it was updated online to what is used.
         """
         import pandas as pd
 
         lines = []
         for name in self.known:
             own, rows, weight = self.patterns.get(name, (self.overall, 0, 0.0))
-            fit = {"rows": rows, "own": own, "weight": weight}
-            followed = self.followed[name].rows if name in self.followed else 0
-            used = self.temperature(name)
-            lines.append({"pattern": name, **fit, "used": used, "followed": followed})
+            fit, (used, updated_rows) = {"rows": rows, "own": own}, self._start(name)
+            fit |= {"weight": weight, "used": used, "updated_rows": updated_rows}
+            lines.append({"pattern": name, **fit})
         return pd.DataFrame(lines)
 
 

@@ -7,10 +7,10 @@ A pattern k with n_k rows has its own curve f_k and shares the overall curve f:
 
 with n_0 from `shrinkage`: a rare pattern stays near the overall fit, and a pattern that was never
 seen gets exactly that, which the result says. All curves share a factor that brings the overall
-fit back towards the model as it was trained, as far as the rows leave a doubt. What comes back are
-variances, not quantiles only, so they can be propagated.
+fit back towards the model as it was trained, as far as the rows leave it uncertain. What comes back
+are variances, not quantiles only, so they can be propagated.
 
-Where the world drifts, a factor per pattern follows outcomes as they become known (`following`).
+Where the world drifts, a factor per pattern is updated online (`online`).
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from sure_pyro.calibration.arrays.curves import (
     rescale,
 )
 from sure_pyro.calibration.arrays.online import (
-    Followed,
+    OnlineValue,
     check_step,
-    follow,
     move_factor,
+    update_by_pattern,
 )
 from sure_pyro.metrics import check
 from sure_pyro.metrics.patterns import Pattern, rows_by_pattern
@@ -90,8 +90,8 @@ class VarianceRecalibration(Stored):
         How many rows the overall fit counts for (n_0).
     mean : float
         Mean of all rows' variances by the overall curve.
-    followed : dict of Followed
-        By pattern, the factor since the fit, and after how many rows; see `follow`.
+    online : dict of OnlineValue
+        By pattern, the factor since the fit, and after how many rows; see `update_online`.
     """
 
     kind: str
@@ -99,7 +99,7 @@ class VarianceRecalibration(Stored):
     patterns: Mapping[Pattern, OwnFit]
     pseudo_count: float
     mean: float
-    followed: Mapping[Pattern, Followed] = field(default_factory=dict)
+    online: Mapping[Pattern, OnlineValue] = field(default_factory=dict)
 
     @classmethod
     def fit(
@@ -142,11 +142,8 @@ class VarianceRecalibration(Stored):
         cells = dict(rows_by_pattern(pattern))
         overall = fit_curve(kind, s2.ravel(), e2.ravel())
         row, groups = check.rows_and_groups(row, groups, len(s2))
-        n0 = pseudo_count
-        if n0 is None:
-            n0 = _pseudo_count(overall(s2), e2, cells, row, groups)
-        if n0 < 0:
-            raise ValueError(f"`pseudo_count` must be at least 0; got {n0}.")
+        ratios = _log_ratios(overall(s2), e2, cells)
+        n0 = shrinkage.pseudo_count(pseudo_count, *ratios, cells, row, groups)
         shrink = _towards_model(s2, e2, groups, prior_scale)
         everyone, own = overall.times(shrink), {}
         for name, k in cells.items():
@@ -154,7 +151,7 @@ class VarianceRecalibration(Stored):
             weight = shrinkage.own_weight(len(k), n0)
             mean = float(_blend(curve, everyone, weight, s2[k]).mean())
             own[name] = OwnFit(curve, len(k), weight, mean)
-        return cls(kind, everyone, own, float(n0), float(everyone(s2).mean()))
+        return cls(kind, everyone, own, n0, float(everyone(s2).mean()))
 
     def transform(
         self, variance: Num[np.ndarray, " _N *_D"], pattern: Shaped[np.ndarray, " _N"]
@@ -165,7 +162,7 @@ class VarianceRecalibration(Stored):
         value = self.overall(s2)
         seen, weight = np.zeros(len(s2), dtype=bool), np.zeros(len(s2))
         for name, k in rows_by_pattern(pattern):
-            seen[k] = name in self.patterns or name in self.followed
+            seen[k] = name in self.known
             if (own := self.patterns.get(name)) is not None:
                 weight[k] = own.weight
                 value[k] = _blend(own.curve, self.overall, own.weight, s2[k])
@@ -174,7 +171,7 @@ class VarianceRecalibration(Stored):
         value = np.where(s2 > 0, value, 0.0).astype(_dtype(variance))
         return Recalibrated(value, seen, weight)
 
-    def follow(
+    def update_online(
         self,
         variance: Num[np.ndarray, " _N *_D"],
         squared_error: Num[np.ndarray, " _N *_D"],
@@ -199,7 +196,7 @@ class VarianceRecalibration(Stored):
         Recalibrated
             Of each row, from the rows before it. Within every pattern their mean variance is their
             mean squared error in the long run, whatever order errors come in, as long as they stay
-            bounded: `following` says how far.
+            bounded: `online` says how far.
         VarianceRecalibration
             As it stands after the last row.
 
@@ -215,7 +212,7 @@ class VarianceRecalibration(Stored):
         )
         pattern = check.keys("pattern", pattern, len(s2))
         check_step(step, pattern, together)
-        fit = replace(self, followed={}).transform(s2, pattern)
+        fit = replace(self, online={}).transform(s2, pattern)
         v, e = _of_rows(fit.value), _of_rows(e2)
 
         def move(name: Pattern, f: float, t: np.ndarray) -> float:
@@ -223,49 +220,40 @@ class VarianceRecalibration(Stored):
             return move_factor(f, v[t], e[t], unit, step)
 
         start = {name: self._since(name) for name in np.unique(pattern).tolist()}
-        factor, ends = follow(pattern, start, move, together)
+        factor, ends = update_by_pattern(pattern, start, move, together)
         value = (fit.value.T * factor).T.astype(_dtype(variance))
         seen = np.isin(pattern, self.known)
-        after = replace(self, followed={**self.followed, **ends})
+        after = replace(self, online={**self.online, **ends})
         return replace(fit, value=value, seen=seen), after
 
     @property
     def known(self) -> list[Pattern]:
-        """Patterns that were in the fit, or that it has followed since."""
-        return list(dict.fromkeys([*self.patterns, *self.followed]))
+        """Patterns that were in the fit, or in an online update since."""
+        return list(dict.fromkeys([*self.patterns, *self.online]))
 
-    def _since(self, name: Pattern) -> Followed:
-        return self.followed.get(name, Followed(1.0, 0))
+    def _since(self, name: Pattern) -> OnlineValue:
+        return self.online.get(name, OnlineValue(1.0, 0))
 
     @classmethod
     def unchanged(cls, variance: Num[np.ndarray, " _N *_D"]) -> VarianceRecalibration:
-        """Leave variances such as these as they are, until it follows outcomes."""
+        """Leave variances such as these as they are, until an online update."""
         return cls("scale", Curve(), {}, float("inf"), float(np.mean(variance)))
 
     def to_dataframe(self) -> pd.DataFrame:
         """Give one line per pattern: rows, weight, and the factor on its mean variance.
 
-        ``factor`` is what has come to that since, by the outcomes of ``followed`` rows.
+        ``factor`` is what online updates with ``updated_rows`` rows have multiplied that by.
         """
         import pandas as pd
 
-        lines = []
+        rows = sum(own.rows for own in self.patterns.values())
+        updated_rows = sum(x.rows for x in self.online.values())
+        lines: list[tuple] = [("overall", rows, 1.0, self.overall.scale, 1.0, updated_rows)]
         for name in self.known:
-            own, since = (
-                self.patterns.get(name, OwnFit(self.overall, 0, 0.0, 0.0)),
-                self._since(name),
-            )
-            fit = {"rows": own.rows, "weight": own.weight, "scale": own.curve.scale}
-            lines.append({"pattern": name, **fit, "factor": since.value, "followed": since.rows})
-        everyone = {
-            "pattern": "overall",
-            "rows": sum(own.rows for own in self.patterns.values()),
-            "weight": 1.0,
-            "scale": self.overall.scale,
-            "factor": 1.0,
-            "followed": sum(f.rows for f in self.followed.values()),
-        }
-        return pd.DataFrame([everyone, *lines])
+            own = self.patterns.get(name, OwnFit(self.overall, 0, 0.0, 0.0))
+            lines.append((name, own.rows, own.weight, own.curve.scale, *self._since(name)))
+        columns = ["pattern", "rows", "weight", "scale", "factor", "updated_rows"]
+        return pd.DataFrame(lines, columns=columns)
 
 
 def _checked(
@@ -291,33 +279,25 @@ def _own_curve(kind: str, overall: Curve, s2: np.ndarray, e2: np.ndarray, rows: 
     return fit_curve(kind, s2, e2) if enough else rescale(overall, s2, e2)
 
 
-def _pseudo_count(
-    s2: np.ndarray,
-    e2: np.ndarray,
-    cells: Mapping[Pattern, np.ndarray],
-    row: np.ndarray,
-    groups: np.ndarray,
-) -> float:
-    """Estimate n_0 from the log ratios of mean e^2 to mean s2 of the patterns.
+def _log_ratios(
+    s2: np.ndarray, e2: np.ndarray, cells: Mapping[Pattern, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Log ratio of mean e^2 to mean s2 of each pattern (K,), and the influence of each row (N,).
 
     By the delta method a row contributes the variance of e^2 / mean(e^2) - s2 / mean(s2) to a log
     ratio. The entries of a row are averaged first: they err together, so they are one observation.
     """
     u, e = _of_rows(s2), _of_rows(e2)
-    rows = np.array([len(k) for k in cells.values()])
-    floor = FLOOR * e.mean()
-    mean_u = np.array([max(u[k].mean(), floor) for k in cells.values()])
-    mean_e = np.array([max(e[k].mean(), floor) for k in cells.values()])
-    influence = np.concatenate(
-        [e[k] / a - u[k] / b for k, a, b in zip(cells.values(), mean_e, mean_u, strict=True)]
-    )
-    order, pattern = np.concatenate(list(cells.values())), np.repeat(np.arange(len(rows)), rows)
-    noise = shrinkage.row_variance(influence, pattern, row[order], groups[order])
-    return shrinkage.moment_pseudo_count(np.log(mean_e / mean_u), rows, noise)
+    floor, influence, ratio = FLOOR * e.mean(), np.empty(len(u)), []
+    for k in cells.values():
+        mean_u, mean_e = max(u[k].mean(), floor), max(e[k].mean(), floor)
+        influence[k] = e[k] / mean_e - u[k] / mean_u
+        ratio.append(mean_e / mean_u)
+    return np.log(ratio), influence
 
 
 def _towards_model(s2: np.ndarray, e2: np.ndarray, groups: np.ndarray, prior_scale: float) -> float:
-    """Shrink the log ratio of mean e^2 to mean s2 of all rows; influences as in `_pseudo_count`."""
+    """Shrink the log ratio of mean e^2 to mean s2 of all rows; influences as in `_log_ratios`."""
     u, e = _of_rows(s2), _of_rows(e2)
     log_ratio = float(np.log(e.mean() / u.mean()))
     influence = e / e.mean() - u / u.mean()

@@ -2,8 +2,9 @@
 
 Rule: in rows that lack something, the sources of the missing modalities hold more than `SHARE` of
 the total variance: nine times the head's own. That is as it should be where the reconstruction
-variance is right and the task has little noise of its own; so where the truth is known the claimed
-variance must also be `TOO_LARGE` times the actual error. The paper's advice is to raise lambda.
+variance is right and the task has little noise of its own; so where the truth is known the
+predicted variance must also be `TOO_LARGE` times the actual error. The paper's advice is to raise
+lambda.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ def domination(symptoms: Symptoms) -> list[Finding]:
             "output",
             f"{inputs / total:.0%} of the variance of rows that lack something comes from the "
             f"missing modalities (more than {SHARE:.0%}).",
-            "Raise lambda (`sp.fit(..., weight=...)`); if the size of the reconstruction variance "
-            "is wrong, `sp.recalibrate` corrects it. Where it is right, the task simply needs "
+            "Raise lambda (`sp.fit(..., weight=...)`); if the reconstruction variance is too "
+            "large, `sp.recalibrate` corrects it. Where it is right, the task simply needs "
             "what is missing.",
         )
     ]
@@ -40,5 +41,5 @@ def domination(symptoms: Symptoms) -> list[Finding]:
 
 def _too_large(symptoms: Symptoms) -> bool:
     known = [n for n in symptoms.actual if np.isfinite(symptoms.actual[n]).any()]
-    claimed = sum(symptoms.variance(n) for n in known)
-    return not known or claimed > TOO_LARGE * sum(symptoms.error(n) for n in known)
+    predicted = sum(symptoms.variance(n) for n in known)
+    return not known or predicted > TOO_LARGE * sum(symptoms.error(n) for n in known)

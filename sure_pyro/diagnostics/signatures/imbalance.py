@@ -6,7 +6,7 @@ are missing, is smaller where j is visible, as a share of the error where it is 
 Rule: one gain is at least `GAIN` and `CERTAIN` of its standard errors, and no other reaches `REST`
 of it. With two modalities each is
 reconstructed from the only other one, so there is nothing to compare. Errors are used where the
-truth is known, the claimed variances otherwise; both need rows under different masks.
+truth is known, the predicted variances otherwise; both need rows under different masks.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def gains(symptoms: Symptoms) -> dict[str, tuple[float, float]]:
 def _gain(symptoms: Symptoms, seen: str, target: str) -> tuple[float, float] | None:
     """Gain for one target, and its standard error; None with too few rows on a side."""
     e = symptoms.actual[target]
-    e = e if np.isfinite(e).any() else symptoms.claimed[target]
+    e = e if np.isfinite(e).any() else symptoms.predicted[target]
     hidden = symptoms.missing(seen)
     without, having = (e[rows & np.isfinite(e)] for rows in (hidden, ~hidden))
     if min(len(without), len(having)) < FEWEST:

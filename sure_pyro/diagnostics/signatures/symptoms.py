@@ -1,4 +1,4 @@
-"""What the signatures look at: sizes of errors and variances by modality, and the history."""
+"""What the signatures look at: errors and variances by modality, and the history."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Symptoms:
     history : History
     prediction : Prediction
         Of rows that lack modalities.
-    claimed : dict of ndarray, shapes (B,)
+    predicted : dict of ndarray, shapes (B,)
         Predicted variance, averaged over the latent; NaN where the modality is not missing.
     actual : dict of ndarray, shapes (B,)
         Squared error, likewise; NaN where the truth is not known either.
@@ -32,25 +32,25 @@ class Symptoms:
 
     history: History
     prediction: Prediction
-    claimed: dict[str, Float[np.ndarray, " B"]]
+    predicted: dict[str, Float[np.ndarray, " B"]]
     actual: dict[str, Float[np.ndarray, " B"]]
 
     @classmethod
     def of(cls, history: History, prediction: Prediction, truth: Latents | None) -> Symptoms:
         """Take them from a history, a prediction, and the latents of the complete rows."""
-        claimed, actual = {}, {}
+        predicted, actual = {}, {}
         available = prediction.available.cpu().numpy()
         for i, name in enumerate(prediction.modalities):
             loc, scale = prediction.reconstruction[name]
             missing = ~available[:, i]
             variance = scale.square().flatten(1).mean(1).cpu().numpy().astype(np.float64)
-            claimed[name] = np.where(missing, variance, np.nan)
+            predicted[name] = np.where(missing, variance, np.nan)
             actual[name] = np.full(len(missing), np.nan)
             if truth is not None:
                 known = missing & truth.available[name].all(1).cpu().numpy()
                 error = (truth.values[name] - loc).square().flatten(1).mean(1)
                 actual[name] = np.where(known, error.cpu().numpy(), np.nan)
-        return cls(history, prediction, claimed, actual)
+        return cls(history, prediction, predicted, actual)
 
     @property
     def phase(self) -> str | None:
@@ -67,7 +67,7 @@ class Symptoms:
 
     def variance(self, name: str) -> float:
         """Mean predicted variance of a modality where it is missing."""
-        u = self.claimed[name]
+        u = self.predicted[name]
         u = u[np.isfinite(self.actual[name])] if np.isfinite(self.actual[name]).any() else u
         return float(np.nanmean(u)) if np.isfinite(u).any() else float("nan")
 

@@ -121,18 +121,18 @@ def test_calibrated_overall_is_not_calibrated_within():
 
 
 def drifting(rng, rows):
-    """Errors that triple over the rows, and what is claimed of them does not."""
+    """Errors that triple over the rows, and whose predicted variance stays."""
     sd = np.linspace(1, 3, rows)
     return np.zeros(rows), np.ones(rows), sd * rng.standard_normal(rows), np.full(rows, "a")
 
 
-def test_intervals_that_follow_cover_while_the_world_drifts():
+def test_updated_intervals_cover_while_the_world_drifts():
     """4000 rows: the theorem leaves (log(b / a) + eta) / (eta T), some 5 %; in fact it is 1 %."""
     rng = np.random.default_rng(5)
     mean, variance, y, pattern = drifting(rng, 4000)
     model = ConformalIntervals.fit(mean[:300], variance[:300], y[:300], pattern[:300])
     fixed = model.predict(mean, variance, pattern)
-    found, after = model.follow(mean, variance, y, pattern)
+    found, after = model.update_online(mean, variance, y, pattern)
     assert interval_coverage(fixed.lower, fixed.upper, y) < 0.75
     assert interval_coverage(found.lower, found.upper, y) == pytest.approx(0.9, abs=0.01)
     late = slice(2000, None)
@@ -141,13 +141,13 @@ def test_intervals_that_follow_cover_while_the_world_drifts():
     assert half == pytest.approx(1.645 * 3, rel=0.25)
 
 
-def test_sets_that_follow_cover_while_the_world_drifts():
+def test_updated_sets_cover_while_the_world_drifts():
     rng = np.random.default_rng(6)
     p, _, pattern = classes(rng, {"text": 4000})
     sharp = scipy.special.softmax(np.linspace(1, 0.2, 4000)[:, None] * np.log(p), axis=1)
     label = (sharp.cumsum(1) > rng.random((4000, 1))).argmax(1)  # less and less predictable
     model = ConformalSets.fit(p[:300], label[:300], pattern[:300])
-    found, _ = model.follow(p, label, pattern)
+    found, _ = model.update_online(p, label, pattern)
     rows = np.arange(4000)
     assert model.predict(p, pattern).contains[rows, label].mean() < 0.85
     assert found.contains[rows, label].mean() == pytest.approx(0.9, abs=0.01)

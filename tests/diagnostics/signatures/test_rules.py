@@ -17,7 +17,7 @@ from sure_pyro.training import History
 class Given(Symptoms):
     """Symptoms with the numbers that a rule looks at."""
 
-    def __init__(self, claimed=1.0, actual=1.0, sources=None, rho=(), known=True):
+    def __init__(self, predicted=1.0, actual=1.0, sources=None, rho=(), known=True):
         available = torch.tensor([[False, True], [True, True]])
         variance = {k: torch.tensor([[v], [0.0]]) for k, v in (sources or {}).items()}
         prediction = SimpleNamespace(modalities=("a", "b"), available=available, variance=variance)
@@ -26,29 +26,29 @@ class Given(Symptoms):
             for i, r in enumerate(rho)
         ]
         self.__dict__.update(
-            sizes=(claimed, actual),
+            moments=(predicted, actual),
             prediction=prediction,
             actual={n: np.array([actual if known else np.nan, np.nan]) for n in ("a", "b")},
             history=History(records),
         )
 
     def variance(self, name):
-        return self.sizes[0]
+        return self.moments[0]
 
     def error(self, name):
-        return self.sizes[1]
+        return self.moments[1]
 
 
 @pytest.mark.parametrize(
-    ("claimed", "actual", "found"),
+    ("predicted", "actual", "found"),
     [(0.04, 0.5, True), (0.06, 0.5, False), (0.001, 0.05, False), (float("nan"), 0.5, False)],
 )
-def test_collapse_needs_a_large_error_beside_a_small_variance(claimed, actual, found):
-    assert bool(collapse(Given(claimed, actual))) is found
+def test_collapse_needs_a_large_error_beside_a_small_variance(predicted, actual, found):
+    assert bool(collapse(Given(predicted, actual))) is found
 
 
 @pytest.mark.parametrize(
-    ("inputs", "claimed", "known", "found"),
+    ("inputs", "predicted", "known", "found"),
     [
         (9.5, 2.0, True, True),
         (8.5, 2.0, True, False),
@@ -56,8 +56,8 @@ def test_collapse_needs_a_large_error_beside_a_small_variance(claimed, actual, f
         (9.5, 1.0, False, True),
     ],
 )
-def test_domination_is_no_failure_where_the_variance_is_right(inputs, claimed, known, found):
-    given = Given(claimed, 1.0, {"a": inputs, "head": 10 - inputs}, known=known)
+def test_domination_is_no_failure_where_the_variance_is_right(inputs, predicted, known, found):
+    given = Given(predicted, 1.0, {"a": inputs, "head": 10 - inputs}, known=known)
     assert bool(domination(given)) is found
 
 
