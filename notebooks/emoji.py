@@ -229,6 +229,21 @@ class Steps(dict):
         }
 
 
+def fitted(
+    net: nn.Module, train: sp.Batch, validation: sp.Batch, seed: int, options: Mapping
+) -> sp.SURE:
+    """The network, cut where its latents are, and SURE on it."""
+    backbone = sp.Backbone.wrap(
+        net,
+        latents={name: f"trunk.{name}" for name in MODALITIES},
+        readout="trunk.classifier",
+        batch_size=ENCODED_AT_ONCE,
+    )
+    model, objective = sp.SURE(backbone), "faithful:elbo+pcc"
+    sp.fit(model, train, validation, objective, seed=seed, progress_bar=False, **options)
+    return model
+
+
 def run(data: sp.Batch, seen: sp.Batch, encoders: tuple, seed: int, small: bool) -> dict:
     """Train, cut, fit, take away, calibrate; `seen` holds the rows of `data` as the trunk trains.
 
@@ -251,23 +266,7 @@ def run(data: sp.Batch, seen: sp.Batch, encoders: tuple, seed: int, small: bool)
     net = EmojiNet(pictures, words, trunk)
 
     with steps.step("fit SURE"):
-        backbone = sp.Backbone.wrap(
-            net,
-            latents={name: f"trunk.{name}" for name in MODALITIES},
-            readout="trunk.classifier",
-            batch_size=ENCODED_AT_ONCE,
-        )
-        model = sp.SURE(backbone)
-        options = {"epochs": 3} if small else {}
-        sp.fit(
-            model,
-            *parts[:2],
-            objective="faithful:elbo+pcc",
-            seed=seed,
-            progress_bar=False,
-            **options,
-        )
-
+        model = fitted(net, parts[0], parts[1], seed, {"epochs": 3} if small else {})
     with steps.step("encode the validation and the test part"):
         validation, test = (latents_of(model, rows) for rows in parts[1:])
     masked = every_mask(test)
@@ -277,9 +276,8 @@ def run(data: sp.Batch, seen: sp.Batch, encoders: tuple, seed: int, small: bool)
     p["SURE"] = prediction.probabilities["taylor"]
     with steps.step("fit the classifiers of each mask"), fresh(seed):
         latents = (latents_of(model, parts[0]), validation, test)
-        own = [(own_trunk, parts_seen, arguments), (own_fusion, latents, joined)]
-        for method, (make, rows, read_rows) in zip(("ceiling", "same latents"), own, strict=True):
-            p[method] = ceiling(make, rows, read_rows, masked, seed, epochs)
+        p["ceiling"] = ceiling(own_trunk, parts_seen, arguments, masked, seed, epochs)
+        p["same latents"] = ceiling(own_fusion, latents, joined, masked, seed, epochs)
     with steps.step("recalibrate and conformal sets"):
         calibrated = sp.recalibrate(model, validation)
         sets = sp.conformal(calibrated, validation)

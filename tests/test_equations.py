@@ -52,7 +52,7 @@ def callers():
 
         return call
 
-    assert all((sp.models, sp.training))  # imported now: names of the package come when they are asked for
+    assert all((sp.models, sp.training))  # imported by this: `sp` imports what it is asked for
     with pytest.MonkeyPatch.context() as patch:
         rooms = [path for path in sys.modules if path.startswith("sure_pyro.")]
         for path, (name, number) in itertools.product(rooms, numbered().items()):

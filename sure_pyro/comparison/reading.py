@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from sure_pyro.comparison.results import Results
-from sure_pyro.evaluation.observed import SCORES
 from sure_pyro.metrics import METRICS
 
 SHOWN = (
@@ -102,7 +101,7 @@ def datasets(c: Results) -> list[str]:
 
 
 def _label(c: Results, data: str, name: str) -> str:
-    return SCORES[c.tasks[data]] if name == "score" else METRICS[name].label
+    return METRICS[name].label_for(c.tasks[data])
 
 
 def _number(values: pd.Series, name: str) -> str:

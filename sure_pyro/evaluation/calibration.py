@@ -63,10 +63,10 @@ def calibration_table(
         One line per output, pattern and metric: ``value`` between ``lower`` and ``upper`` (NaN
         where there was nothing to draw from), on ``rows`` rows. Outputs of a regression, and
         labels, come one by one; for classes the output is ``"class"``. Metrics are those of
-        `sure_pyro.metrics.METRICS`, with ``"accuracy"`` for the score of classes; coverage and
-        width are called ``"coverage/0.9"``, ``"width/0.9"``. For classes AURC is of the error rate,
-        and the other rankings are of the uncertainty score, 1 minus the largest probability,
-        against the Brier score; for numbers all are of the variance against the squared error.
+        `sure_pyro.metrics.METRICS`; coverage and width are called ``"coverage/0.9"``,
+        ``"width/0.9"``. For classes AURC is of the error rate, and the other rankings are of the
+        uncertainty score, 1 minus the largest probability, against the Brier score; for numbers
+        all are of the variance against the squared error.
         `docs/calibration.md` says how to read each.
 
     Raises
@@ -90,8 +90,6 @@ def calibration_table(
             found = _with_intervals(
                 _take(arrays, rows), levels, groups[rows], repetitions, interval, seed
             )
-            if CLASSES in arrays:  # here the score has a plainer name
-                found = found.replace({"metric": {"score": "accuracy"}})
             found.insert(0, "pattern", name)
             found.insert(0, "output", output)
             lines.append(found.assign(rows=len(rows)))
@@ -120,8 +118,8 @@ def _outputs(
 
 def _of_classes(p: np.ndarray, y: np.ndarray) -> Arrays:
     wrong = zero_one_loss(p, y)
-    ranking = {"score": 1 - wrong, "loss": wrong, "e": categorical_brier(p, y), "u": 1 - p.max(1)}
-    return {RANKING: ranking, CLASSES: {"probability": p, "label": y}}
+    ranking = {"loss": wrong, "e": categorical_brier(p, y), "u": 1 - p.max(1)}
+    return {RANKING: ranking, CLASSES: {"probability": p, "label": y, "right": 1 - wrong}}
 
 
 def _of_numbers(predicted: Predicted, y: np.ndarray) -> Arrays:

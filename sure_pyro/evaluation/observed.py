@@ -27,8 +27,6 @@ from sure_pyro.evaluation.predicted import Predicted
 from sure_pyro.metrics.registry import CLASSES, LABELS, NUMBERS, RANKING
 from sure_pyro.metrics.scores import squared_error
 
-R2 = "R²"
-SCORES = {"classification": "accuracy", "multilabel": "label accuracy", "regression": R2}
 LOSSES = {
     "classification": "share that is wrong",
     "multilabel": "share of labels that are wrong",

@@ -44,6 +44,11 @@ def mean_score(score: Num[np.ndarray, " _N"]) -> float:
     return float(np.mean(score))
 
 
+def share_right(right: Num[np.ndarray, " _N"]) -> float:
+    """Share of the rows whose class is right."""
+    return float(np.mean(right))
+
+
 def mean_confidence(probability: Num[np.ndarray, "_N _C"]) -> float:
     """Mean probability of the most probable class: how sharp, whatever the truth is."""
     return float(probability.max(1).mean())

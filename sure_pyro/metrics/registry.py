@@ -7,7 +7,8 @@ score per row is averaged.
 ==========  =====================================================================================
 kind        arrays, of N rows
 ==========  =====================================================================================
-CLASSES     ``probability`` (N, K), ``label`` (N,)
+CLASSES     ``probability`` (N, K), ``label`` (N,); where there is no ``score`` beside them,
+            ``right`` (N,), 0 or 1
 LABELS      ``probability``, ``target`` (N, K), 0 or 1
 NUMBERS     ``mean``, ``target``; from a variance on, ``variance``, ``squared_error``: (N, C)
 RANKING     of any task, (N,): ``score`` (1 is perfect), ``loss``, ``e`` (the error whose size the
@@ -25,7 +26,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -48,7 +49,14 @@ from sure_pyro.metrics.intervals import (
     sharpness,
 )
 from sure_pyro.metrics.patterns import as_number
-from sure_pyro.metrics.point import class_f1, label_set_f1, mean_confidence, mean_score, rmse
+from sure_pyro.metrics.point import (
+    class_f1,
+    label_set_f1,
+    mean_confidence,
+    mean_score,
+    rmse,
+    share_right,
+)
 from sure_pyro.metrics.ratio import (
     brier_ratio,
     error_ratio,
@@ -71,6 +79,7 @@ from sure_pyro.metrics.sets import set_coverage, set_size
 from sure_pyro.metrics.sparsification_curves import ause
 
 CLASSES, LABELS, NUMBERS, RANKING = "classes", "labels", "numbers", "ranking"
+R2 = "R²"
 LATENTS, PAIRS = "latents", "pairs"
 SMALLER, LARGER, ONE, NOMINAL = "smaller", "larger", "one", "nominal"
 
@@ -91,6 +100,8 @@ class Metric:
         Which values are better: small ones, large ones, those near 1 by ratio, those near the
         level. None where the metric alone does not say (a width, an attainable correlation).
     unit : str
+    by_task : mapping of str to str
+        Labels by task, of a metric that is another one for each.
     """
 
     name: str
@@ -98,11 +109,20 @@ class Metric:
     label: str
     better: str | None = None
     unit: str = ""
+    by_task: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
         """Label with its unit."""
         return f"{self.label} ({self.unit})" if self.unit else self.label
+
+    def label_for(self, task: str) -> str:
+        """What it is called for a task."""
+        return self.by_task.get(task, self.label)
+
+    def title_for(self, task: str) -> str:
+        """The same with its unit."""
+        return self.by_task.get(task, self.title)
 
     def of(self, arrays: Mapping[str, Mapping[str, Any]], level: float = LEVEL) -> Any:
         """Value or, of a scoring rule, one score per row; None where arrays are lacking."""
@@ -153,7 +173,15 @@ _ALL = (
     Metric("reconstruction_width", {LATENTS: central_width}, "width of intervals of the latents"),
     Metric("reconstruction_ause", {PAIRS: ause}, "AUSE of the reconstruction", SMALLER),
     # the prediction
-    Metric("score", {RANKING: mean_score}, "score", LARGER, "accuracy, label accuracy or R²"),
+    Metric(
+        "score",
+        {RANKING: mean_score},
+        "score",
+        LARGER,
+        "accuracy, label accuracy or R²",
+        {"classification": "accuracy", "multilabel": "label accuracy", "regression": R2},
+    ),
+    Metric("accuracy", {CLASSES: share_right}, "accuracy", LARGER),
     Metric("f1", {CLASSES: class_f1, LABELS: label_set_f1}, "F1", LARGER, "macro"),
     Metric("rmse", {NUMBERS: rmse}, "RMSE", SMALLER, "units of the target"),
     Metric(

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from sure_pyro.evaluation.observed import SCORES
 from sure_pyro.metrics import METRICS
 from sure_pyro.metrics.registry import ONE
 from sure_pyro.plots.style import COLOURS, axes, line, points
@@ -108,8 +107,7 @@ def plot_metric(
     ax: matplotlib.axes.Axes | None = None,
 ) -> matplotlib.axes.Axes:
     """Plot one metric of a `Comparison`: every model and seed, with what is attainable."""
-    task = c.tasks[c.only(data)]
-    label = SCORES[task] if name == "score" else METRICS[name].title
+    label = METRICS[name].title_for(c.tasks[c.only(data)])
     attainable = None
     possible = name.replace("_within", "_attainable")
     if possible != name and possible in c.metrics(data):
@@ -129,7 +127,7 @@ def comparison_figure(c: Any, data: str | None = None) -> Figure:
         plot_metric(c, name, data, next(panels))
     sizes = sorted({s for k, s in c.slices(data) if k == "hidden"}, key=int)
     by_hidden = {k: c.values("score", data, "hidden", k) for k in sizes}
-    plot_by_hidden(by_hidden, next(panels), label=SCORES[c.tasks[data]])
+    plot_by_hidden(by_hidden, next(panels), label=METRICS["score"].label_for(c.tasks[data]))
     for left in panels:
         left.remove()
     seeds = c.table["seed"].nunique()

@@ -17,10 +17,9 @@ from sure_pyro.metrics.risk_curves import RiskCoverage
 from sure_pyro.metrics.sparsification_curves import Sparsification
 from sure_pyro.propagation import cross_check
 from sure_pyro.propagation.check import CrossCheck
-from sure_pyro.report.evidence import Slice
+from sure_pyro.report.evidence import METHOD_NAMES, Slice
 from sure_pyro.report.measure import Outcome
 
-METHOD_NAMES = {"none": "point", "taylor": "Taylor", "sampling": "sampling"}
 BINS = 10
 PATTERNS = 8  # that get a histogram of their own
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from sure_pyro.metrics.bootstrap import Interval
 from sure_pyro.metrics.reconstructed import Reconstructability
 
+METHOD_NAMES = {"none": "point", "taylor": "Taylor", "sampling": "sampling"}
+"""Methods of propagation, as people read them."""
+
 
 @dataclass(frozen=True)
 class Task:

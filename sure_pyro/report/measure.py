@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Shaped
 from sure_pyro.data.masked_rows import MaskedRows
 from sure_pyro.evaluation import hidden_latents, score
 from sure_pyro.evaluation.hidden import Hidden
-from sure_pyro.evaluation.observed import SCORES, Observed
+from sure_pyro.evaluation.observed import Observed
 from sure_pyro.evaluation.pairs import Pairs
 from sure_pyro.evaluation.predicted import Predicted
 from sure_pyro.evaluation.slices import OVERALL, RANDOM, hidden_slices
@@ -21,10 +21,10 @@ from sure_pyro.metrics import bootstrap_interval, metric
 from sure_pyro.metrics.bootstrap import Interval
 from sure_pyro.models import SURE, Prediction
 from sure_pyro.propagation import Moments, cross_check
-from sure_pyro.report.evidence import Propagation, Slice, Task
+from sure_pyro.report.evidence import METHOD_NAMES, Propagation, Slice, Task
 from sure_pyro.report.reconstruction import independent_errors, measure_uncertainty
 
-METHODS = ("none", "taylor", "sampling")
+METHODS = tuple(METHOD_NAMES)
 FILLINGS = ("full", "zero", "mean", "swapped")
 SECOND = {"classification": "f1", "multilabel": "f1", "regression": "rmse"}
 
@@ -118,7 +118,7 @@ def _task(
 
     second = SECOND[task]
     return Task(
-        score=SCORES[task],
+        score=metric("score").label_for(task),
         second_score=metric(second).label,
         second={key: float(values[name][second]) for key, name in answers.items()},
         **{key: float(values[name]["score"]) for key, name in answers.items()},

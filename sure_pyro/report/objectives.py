@@ -18,6 +18,7 @@ from sure_pyro.models import SURE
 from sure_pyro.report.evidence import Compared
 from sure_pyro.report.measure import nll_rows, paired
 from sure_pyro.report.reconstruction import independent_errors, measure_uncertainty
+from sure_pyro.report.tables import label_of
 
 
 def compare_objectives(
@@ -63,13 +64,13 @@ def objectives_frame(
     for name, c in compared.items():
         u = c.uncertainty
         lines[name] = {
-            "correlation within masks": u.within if u else np.nan,
-            "attainable": u.attainable if u else np.nan,
-            "pooled": u.pooled if u else np.nan,
-            "predicted / observed": u.ratio if u else np.nan,
-            "error (MSE)": u.observed if u else np.nan,
+            label_of("correlation_within"): u.within if u else np.nan,
+            label_of("correlation_attainable"): u.attainable if u else np.nan,
+            label_of("correlation_pooled"): u.pooled if u else np.nan,
+            label_of("variance_ratio"): u.ratio if u else np.nan,
+            label_of("reconstruction_error"): u.observed if u else np.nan,
             score: c.score,
-            "NLL Taylor": c.nll,
+            label_of("nll"): c.nll,
             "seconds": seconds[name],
         }
     return pd.DataFrame.from_dict(lines, orient="index").rename_axis("objective")

@@ -11,7 +11,6 @@ import pandas as pd
 
 from sure_pyro.data import save_masks
 from sure_pyro.diagnostics import to_arviz
-from sure_pyro.evaluation.observed import R2
 from sure_pyro.files import replacing, write_text
 from sure_pyro.pages import render
 from sure_pyro.provenance import provenance
@@ -109,15 +108,7 @@ def _write_data(study: Study, out: Path) -> None:
 
 
 def _tables(study: Study) -> Iterator[Section]:
-    t = study.evidence.random.task
-    words = {
-        "score": t.score[0].upper() + t.score[1:],
-        "unit": "in units of R²" if t.score == R2 else "in points (hundredths)",
-        "second": "Root mean squared error, in units of the target,"
-        if t.second_score == "RMSE"
-        else "F1, macro-averaged,",
-        "direction": "smaller" if t.second_score == "RMSE" else "larger",
-    }
+    words = tables.words(study.evidence.random.task)
     found = {
         "task": tables.task_table(study.slices),
         "second": tables.second_table(study.slices),

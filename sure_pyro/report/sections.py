@@ -42,15 +42,15 @@ TABLES = {
     ),
     "uncertainty": (
         "The reconstruction and its uncertainty",
-        "The error is in units of the latent's variance (1: no better than the mean). 'Predicted / "
-        "observed' should be 1; below, it is overconfident. Compare the correlation within masks "
-        "with the attainable one, not with 1; pooled over masks it flatters.",
+        "The MSE is in units of the latent's variance (1: no better than the mean). 'Predicted / "
+        "observed variance' should be 1; below, it is overconfident. Compare the correlation "
+        "within masks with the attainable one, not with 1; pooled over masks it flatters.",
     ),
     "propagation": (
         "The prediction and its uncertainty",
-        "Negative log-likelihood (NLL, nats per row) with the reconstruction taken as if it had "
-        "been seen (point), and with its variance carried to the output by Taylor or by sampling: "
-        "differences below 0 are gains. AURC is the area under risk and coverage; smaller ranks "
+        "Negative log-likelihood ({nll}) with the reconstruction taken as if it had been seen "
+        "(point), and with its variance carried to the output by Taylor or by sampling: "
+        "differences below 0 are gains. Area under risk and coverage ({aurc}): {aurc_better} ranks "
         "better. 'Taylor / sampling' compares the variance that missing modalities bring.",
     ),
     "targets": (

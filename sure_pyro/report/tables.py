@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from sure_pyro.evaluation.observed import R2
 from sure_pyro.evaluation.slices import RANDOM
 from sure_pyro.metrics.bootstrap import Interval
 from sure_pyro.metrics.reconstructed import Reconstructability
-from sure_pyro.report.evidence import Slice
+from sure_pyro.metrics.registry import METRICS, R2
+from sure_pyro.report.evidence import METHOD_NAMES, Slice, Task
 from sure_pyro.report.reading import reading
 
 HIDDEN = "hidden"
@@ -59,13 +59,13 @@ def uncertainty_table(slices: Mapping[str, Slice]) -> pd.DataFrame:
         if (u := s.uncertainty) is None:
             continue
         lines[label(name)] = {
-            "error (MSE)": f"{u.observed:.3f}",
+            label_of("reconstruction_error"): f"{u.observed:.3f}",
             "predicted variance": f"{u.predicted:.3f}",
-            "predicted / observed": f"{u.ratio:.2f}",
-            "correlation within masks": f"{u.within:.2f}",
-            "attainable": f"{u.attainable:.2f}",
-            "attainable, independent errors": f"{u.attainable_independent:.2f}",
-            "pooled": f"{u.pooled:.2f}",
+            label_of("variance_ratio"): f"{u.ratio:.2f}",
+            label_of("correlation_within"): f"{u.within:.2f}",
+            label_of("correlation_attainable"): f"{u.attainable:.2f}",
+            "with independent errors": f"{u.attainable_independent:.2f}",
+            label_of("correlation_pooled"): f"{u.pooled:.2f}",
             "pairs": str(u.rows),
             "cells": str(u.cells),
             "left out": str(u.dropped),
@@ -75,19 +75,15 @@ def uncertainty_table(slices: Mapping[str, Slice]) -> pd.DataFrame:
 
 def propagation_table(slices: Mapping[str, Slice]) -> pd.DataFrame:
     """Likelihood and ranking of the prediction by method, and the cross-check."""
-    lines = {}
+    lines, nll, aurc = {}, label_of("nll"), label_of("aurc")
     for name, s in slices.items():
         p = s.propagation
         verdicts = ", ".join(f"{n} {word}" for word, n in p.verdicts.items())
         lines[label(name)] = {
-            "NLL point": f"{p.nll['none']:.3f}",
-            "NLL Taylor": f"{p.nll['taylor']:.3f}",
-            "NLL sampling": f"{p.nll['sampling']:.3f}",
+            **{f"{nll} {word}": f"{p.nll[m]:.3f}" for m, word in METHOD_NAMES.items()},
             "Taylor - point": _signed(p.taylor, 3),
             "sampling - point": _signed(p.sampling, 3),
-            "AURC point": f"{p.aurc['none']:.3g}",
-            "AURC Taylor": f"{p.aurc['taylor']:.3g}",
-            "AURC sampling": f"{p.aurc['sampling']:.3g}",
+            **{f"{aurc} {word}": f"{p.aurc[m]:.3g}" for m, word in METHOD_NAMES.items()},
             "Taylor / sampling": f"{p.ratio:.2f}",
             "cross-check": verdicts,
         }
@@ -115,6 +111,26 @@ def objective_table(compared: pd.DataFrame) -> pd.DataFrame:
     """The objectives side by side, over random masks."""
     shown = compared.drop(columns="seconds").map(lambda x: f"{x:.3f}")
     return shown.assign(seconds=[f"{x:.0f}" for x in compared["seconds"]])
+
+
+def words(t: Task) -> dict[str, str]:
+    """What the registry says of the metrics in the tables, for the text beside them."""
+    nll, aurc = METRICS["nll"], METRICS["aurc"]
+    second = next(m for m in METRICS.values() if m.label == t.second_score)
+    return {
+        "score": t.score[0].upper() + t.score[1:],
+        "unit": "in units of R²" if t.score == R2 else "in points (hundredths)",
+        "second": second.title,
+        "direction": str(second.better),
+        "nll": f"{nll.label}, {nll.unit} per row",
+        "aurc": f"{aurc.label}, {aurc.unit}",
+        "aurc_better": str(aurc.better),
+    }
+
+
+def label_of(metric: str) -> str:
+    """What the registry calls a metric."""
+    return METRICS[metric].label
 
 
 def label(name: str) -> str:

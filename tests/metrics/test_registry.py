@@ -31,6 +31,26 @@ def test_unknown_metric():
     assert metric("nll").title == "NLL (nats)"
 
 
+def test_the_score_is_called_after_its_task():
+    score = METRICS["score"]
+    assert [score.label_for(task) for task in ("classification", "multilabel", "regression")] == [
+        "accuracy",
+        "label accuracy",
+        "R²",
+    ]
+    assert METRICS["nll"].label_for("regression") == "NLL"
+    assert METRICS["nll"].title_for("regression") == "NLL (nats)"
+
+
+def test_the_accuracy_stands_where_no_score_does():
+    arrays = {"probability": P, "label": Y}
+    assert "accuracy" not in compute({CLASSES: arrays, RANKING: {"score": P.max(1)}})
+    right = P.argmax(1) == Y
+    found = compute({CLASSES: {**arrays, "right": right}, RANKING: {"loss": ~right}})
+    assert found["accuracy"] == right.mean()
+    assert "score" not in found
+
+
 def test_a_function_gets_the_arrays_that_its_parameters_name():
     found = compute({CLASSES: {"probability": P, "label": Y}, RANKING: {"u": 1 - P.max(1)}})
     assert found["ece"] == metrics.ece(P, Y)

@@ -77,7 +77,7 @@ def test_the_arviz_file_is_complete(out, study):
 
 
 def test_the_whole_way_on_some_digits(tmp_path):
-    save_npz(tmp_path / "some.npz", load("digits")[:300])
+    save_npz(tmp_path / "some.npz", load("digits")[:150])
     settings = Settings(tmp_path / "some.npz", epochs=1, num_samples=20, quiet=True)
     text = demo(settings, tmp_path / "report")
     assert text.count("**") == 10

@@ -1,8 +1,10 @@
 import pandas as pd
 
 from sure_pyro.report.sections import PICTURES, TABLES, picture_section, table_section
+from sure_pyro.report.tables import words
+from tests.report.conftest import task
 
-WORDS = {"score": "Accuracy", "unit": "in points", "second": "F1,", "direction": "larger"}
+WORDS = words(task())
 
 
 def test_every_table_and_picture_says_how_to_read_it():

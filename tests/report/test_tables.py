@@ -1,3 +1,4 @@
+from sure_pyro.metrics import METRICS
 from sure_pyro.report import tables
 from sure_pyro.report.evidence import Slice
 from tests.report.conftest import about, propagation, target, task, uncertainty
@@ -35,7 +36,7 @@ def test_second_score():
 def test_uncertainty_leaves_out_sizes_that_hide_nothing():
     found = tables.uncertainty_table(slices())
     assert list(found.index) == ["random masks"]
-    assert found.loc["random masks", "predicted / observed"] == "0.90"
+    assert found.loc["random masks", "predicted / observed variance"] == "0.90"
 
 
 def test_propagation():
@@ -52,3 +53,15 @@ def test_targets_with_and_without_classes():
     assert found.loc["image", "R²"] == "0.00 [-0.01, 0.01]"
     assert found.loc["text", "between classes"] == "-"
     assert found.loc["text", "R², all others visible"] == "-"
+
+
+def test_headings_and_words_are_those_of_the_registry():
+    headings = tables.uncertainty_table(slices()).columns
+    for name in ("reconstruction_error", "correlation_within", "variance_ratio"):
+        assert METRICS[name].label in headings
+    columns = tables.propagation_table(slices()).columns
+    assert {"NLL point", "NLL Taylor", "NLL sampling", "AURC point"} <= set(columns)
+    found = tables.words(task(second_score="RMSE"))
+    assert (found["second"], found["direction"]) == ("RMSE (units of the target)", "smaller")
+    assert tables.words(task())["direction"] == "larger"
+    assert found["nll"] == "NLL, nats per row"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sure_pyro.evaluation.observed import R2
 from sure_pyro.metrics.bootstrap import Interval
+from sure_pyro.metrics.registry import R2
 from sure_pyro.report.conclusions.answer import (
     NO,
     PARTLY,
