@@ -44,7 +44,7 @@ def mean_score(score: Num[np.ndarray, " _N"]) -> float:
     return float(np.mean(score))
 
 
-def share_right(right: Num[np.ndarray, " _N"]) -> float:
+def share_right(right: Shaped[np.ndarray, " _N"]) -> float:
     """Share of the rows whose class is right."""
     return float(np.mean(right))
 
