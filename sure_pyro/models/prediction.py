@@ -136,7 +136,11 @@ class Prediction:
         return pd.DataFrame(columns)
 
     def to_dataset(self) -> xr.Dataset:
-        """Labelled arrays with dimensions method, source, sample, output and modality."""
+        """Labelled arrays with dimensions method, source, sample, output and modality.
+
+        One method is ``dataset.sel({"method": "taylor"})``: as a keyword of `sel`, xarray takes
+        ``method`` for something else.
+        """
         sources = list(dict.fromkeys(s for m in self.moments.values() for s in m.sources))
         methods = list(self.methods)
         moments = [self.moments[method] for method in methods]
