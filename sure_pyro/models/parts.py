@@ -11,11 +11,13 @@ from sure_pyro.models.masked import MaskedReconstructor
 from sure_pyro.models.pairwise import PairwiseReconstructor
 from sure_pyro.models.reconstructor import Reconstructor
 from sure_pyro.models.separate import SeparateScale
+from sure_pyro.models.stacked import StackedReconstructor
 
 RECONSTRUCTORS: dict[str, type[Reconstructor]] = {
     "masked": MaskedReconstructor,
     "pairwise": PairwiseReconstructor,
     "gaussian": GaussianReconstructor,
+    "stacked": StackedReconstructor,
 }
 HEAD_OF_TASK = {
     "classification": "categorical",

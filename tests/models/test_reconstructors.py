@@ -5,6 +5,7 @@ import torch
 
 from sure_pyro.models import MaskedReconstructor, PairwiseReconstructor, SeparateScale
 from sure_pyro.models.reconstructor import SCALE_FLOOR, loc_scale
+from sure_pyro.models.stacked import StackedReconstructor
 
 SHAPES = {"image": (1, 6), "audio": (5, 4), "text": (1, 2)}
 KINDS = [
@@ -12,6 +13,7 @@ KINDS = [
     PairwiseReconstructor,
     partial(SeparateScale, kind=MaskedReconstructor),
     partial(SeparateScale, kind=PairwiseReconstructor),
+    StackedReconstructor,
 ]
 
 
