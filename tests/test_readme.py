@@ -28,7 +28,7 @@ PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", *DOCS]
 def small(monkeypatch, tmp_path):
     """Two epochs of every phase on the first digits, in an empty directory."""
     monkeypatch.setattr(sure_pyro, "load", lambda name: load(name)[:500])
-    defaults = importlib.import_module("sure_pyro.training.fit").DEFAULTS
+    defaults = importlib.import_module("sure_pyro.training.plan").DEFAULTS
     for phase, settings in defaults.items():
         monkeypatch.setitem(defaults, phase, replace(settings, epochs=2))
     monkeypatch.chdir(tmp_path)

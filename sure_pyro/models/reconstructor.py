@@ -68,6 +68,9 @@ class Reconstructor(LocalPyroModule):
     trained : bool
         Whether `sure_pyro.fit` trains it. If not, it is fitted in closed form when the model is
         initialised.
+    halves : bool
+        Whether location and scale are trained one after the other: it then has the parts
+        ``location``, a reconstructor, and ``spread``.
 
     Parameters
     ----------
@@ -76,6 +79,7 @@ class Reconstructor(LocalPyroModule):
     """
 
     trained: ClassVar[bool] = True
+    halves: ClassVar[bool] = False
 
     def __init__(self, shapes: Mapping[str, tuple[int, int]]):
         super().__init__()
@@ -83,6 +87,11 @@ class Reconstructor(LocalPyroModule):
 
     def fit_closed_form(self, latents: Latents) -> None:
         """Take from the training rows what is not trained by gradients; by default nothing."""
+
+    def fit_held_out(
+        self, half: str, latents: Latents, visible: Mapping[str, Bool[Tensor, "B _"]]
+    ) -> None:
+        """Take from validation rows what is no matter of gradients, after a half was trained."""
 
     def __call__(self, values, visible):
         """Equation 2: `forward` sees zero where nothing is visible, whatever is stored there."""

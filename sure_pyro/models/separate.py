@@ -29,6 +29,8 @@ class SeparateScale(Reconstructor):
     .. [Stirn2023] Faithful heteroscedastic regression with neural networks. arXiv:2212.09184.
     """
 
+    halves = True
+
     def __init__(self, shapes: Mapping[str, tuple[int, int]], kind: type[Reconstructor], **options):
         super().__init__(shapes)
         self.location = kind(shapes, **options)

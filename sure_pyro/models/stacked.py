@@ -157,6 +157,7 @@ class StackedReconstructor(Reconstructor):
         Between the layers.
     """
 
+    halves = True
     factors: Tensor
 
     def __init__(
@@ -191,6 +192,13 @@ class StackedReconstructor(Reconstructor):
             scale = factor * r[name].scale * log_ratio.exp()
             found[name] = LocScale(r[name].loc, scale.clamp_min(SCALE_FLOOR))
         return found
+
+    def fit_held_out(self, half, latents, visible) -> None:
+        """See `Reconstructor.fit_held_out`: shares of the locations, factors of the scales."""
+        if half == "location":
+            self.location.stack(latents, visible)
+        else:
+            self.fit_factors(latents, visible)
 
     @torch.no_grad()
     def fit_factors(self, latents: Latents, visible: Masks) -> None:

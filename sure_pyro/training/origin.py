@@ -24,7 +24,7 @@ from sure_pyro.identity import digest, identity, of_tensor
 from sure_pyro.models import SURE
 from sure_pyro.objectives import CorrelationELBO
 from sure_pyro.objectives.presets import Handler
-from sure_pyro.training.loop import Settings
+from sure_pyro.training.settings import Settings
 
 if TYPE_CHECKING:
     import lightning_fabric

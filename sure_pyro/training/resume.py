@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from sure_pyro.training.checkpoint import ANEW, Record, read_checkpoint
-from sure_pyro.training.loop import Settings
 from sure_pyro.training.origin import Origin, other_run
+from sure_pyro.training.settings import Settings
 
 
 def checkpoint_path(checkpoint: str | Path | None, resume: bool) -> Path | None:

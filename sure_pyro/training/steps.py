@@ -64,6 +64,9 @@ class Step(nn.Module, ABC):
     def epoch_finished(self) -> None:
         """Look at the weights after an epoch of training."""
 
+    def finish(self, validation: Latents, masks: Masks) -> None:
+        """Estimate from validation rows what is no matter of gradients, once the phase is over."""
+
     def selection_loss(self, loss: Tensor) -> Tensor:
         """What the best epoch is chosen by, given the validation loss.
 
@@ -105,6 +108,10 @@ class LocationStep(Step):
         """See `Step.trained`."""
         return (self.model.reconstructor.location,)
 
+    def finish(self, validation: Latents, masks: Masks) -> None:
+        """See `Step.finish`."""
+        self.model.reconstructor.fit_held_out(self.name, validation, masks)
+
     def forward(self, latents: Latents, visible: Masks) -> Tensor:
         """Loss of a batch."""
         r = self.model.reconstructor.location(latents.values, visible)
@@ -127,6 +134,10 @@ class ScaleStep(Step):
         """See `Step.trained`."""
         return (self.model.reconstructor.spread,)
 
+    def finish(self, validation: Latents, masks: Masks) -> None:
+        """See `Step.finish`."""
+        self.model.reconstructor.fit_held_out(self.name, validation, masks)
+
     def train(self, mode: bool = True) -> "ScaleStep":
         """Set the mode of all but the locations, which stay in evaluation mode."""
         super().train(mode)
@@ -135,10 +146,8 @@ class ScaleStep(Step):
 
     def forward(self, latents: Latents, visible: Masks) -> Tensor:
         """Loss of a batch."""
-        with torch.no_grad():
-            loc = self.model.reconstructor.location(latents.values, visible)
-        scale = self.model.reconstructor.spread(latents.values, visible)
-        r = {name: LocScale(loc[name].loc, scale[name].scale) for name in loc}
+        r = self.model.reconstruct(latents, visible)
+        r = {name: LocScale(x.loc.detach(), x.scale) for name, x in r.items()}
         with self.handler():
             loss = self.elbo.differentiable_loss(sample_latents, self.guide, latents, visible, r)
         self.terms = self.elbo.terms | squared_errors(latents, visible, r)

@@ -1,9 +1,6 @@
 """Fit a guide over the weights of a `SURE`, by the same loop and the same likelihoods."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import singledispatch
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -21,9 +18,7 @@ from sure_pyro.models import SURE, Latents
 from sure_pyro.models.latents import Masks
 from sure_pyro.objectives import CorrelationELBO
 from sure_pyro.objectives.presets import Handler
-from sure_pyro.training.history import History
-from sure_pyro.training.likelihoods import masked_batches, weight_program
-from sure_pyro.training.loop import Settings, run_phase
+from sure_pyro.training.context import Context
 from sure_pyro.training.members import (
     MemberHeadStep,
     MemberReconstructionStep,
@@ -32,10 +27,8 @@ from sure_pyro.training.members import (
     fresh_parts,
     weighted,
 )
+from sure_pyro.training.settings import ConstantRate, Settings
 from sure_pyro.training.steps import HeadStep, ReconstructionStep, Step
-
-if TYPE_CHECKING:
-    import lightning_fabric
 
 # A Normal's log-scales start near their optimum, and weights at the fitted ones: few epochs, at a
 # rate that lets scales move. The prior is in the program, so there is no weight decay beside it.
@@ -52,51 +45,17 @@ FULL_BATCH, DIAGONAL_BATCH = 1024, 64  # rows: of exact and of estimated curvatu
 FULL_MASKS, DIAGONAL_MASKS = 2, 4  # random masks of each row, for the curvature
 
 
-@dataclass(frozen=True)
-class Occasion:
-    """All that fitting a guide needs beside the guide."""
-
-    model: SURE
-    train: Latents
-    validation: Latents
-    masks: Masks
-    objective: Callable[[], tuple[CorrelationELBO, Handler]]
-    fabric: "lightning_fabric.Fabric"
-    history: History
-    seed: int
-    changes: dict
-    progress_bar: bool
-
-    def program(self, part: str, guide: WeightGuide) -> WeightProgram:
-        """Prior and likelihood of a part, for the full data."""
-        _, handler = self.objective()
-        return weight_program(self.model, part, guide, len(self.train), handler)
-
-    def batches(self, batch_size: int, repeats: int) -> list[tuple[Latents, Masks]]:
-        """The training rows under random masks."""
-        odds = self.changes.get("hiding")
-        return masked_batches(self.train, batch_size, repeats, self.seed, odds)
-
-    def run(self, step: Step, settings: Settings, train: Latents | None = None) -> None:
-        """Run a step through the loop."""
-        run_phase(
-            step, train or self.train, self.validation, self.masks,
-            replace(settings, **self.changes), self.fabric, self.history,
-            progress_bar=self.progress_bar,
-        )  # fmt: skip
-
-
-def fit_guide(guide: WeightGuide, occasion: Occasion) -> None:
+def fit_guide(guide: WeightGuide, context: Context) -> None:
     """Fit a guide over the fitted weights of a model and leave it in ``model.weights``.
 
     Interrupted, it leaves the parts that it has learnt so far, if they are all.
     """
-    model = occasion.model
+    model = context.model
     guide.learnt = {}
     model.eval()
-    torch.manual_seed(occasion.seed)  # whatever was fitted before: the caller restores the state
+    torch.manual_seed(context.seed)  # whatever was fitted before: the caller restores the state
     try:
-        learn(guide, occasion)
+        learn(guide, context)
     finally:
         model.eval()
         if set(guide.learnt) == set(guide.over):
@@ -104,31 +63,31 @@ def fit_guide(guide: WeightGuide, occasion: Occasion) -> None:
 
 
 @singledispatch
-def learn(guide, occasion: Occasion) -> None:
+def learn(guide, context: Context) -> None:
     """Learn all parts of a guide, in the way of its kind."""
     raise TypeError(f"There is no way to fit a guide of type {type(guide).__name__}.")
 
 
 @learn.register
-def _(guide: LaplaceGuide, occasion: Occasion) -> None:
+def _(guide: LaplaceGuide, context: Context) -> None:
     for part in guide.over:
-        program = occasion.program(part, guide)
+        program = context.program(part, guide)
         full = guide.structure_for(sum(w.numel() for w in program.fitted.values())) == "full"
         rows, masks = (FULL_BATCH, FULL_MASKS) if full else (DIAGONAL_BATCH, DIAGONAL_MASKS)
-        batches = occasion.batches(rows, masks)
-        guide.fit_curvature(program, batches, occasion.seed)
+        batches = context.batches(rows, masks)
+        guide.fit_curvature(program, batches, context.seed)
 
 
 @learn.register
-def _(guide: TrainedGuide, occasion: Occasion) -> None:
+def _(guide: TrainedGuide, context: Context) -> None:
     for part in guide.over:
-        program = occasion.program(part, guide)
-        batch = occasion.batches(FULL_BATCH, 1)[0]
+        program = context.program(part, guide)
+        batch = context.batches(FULL_BATCH, 1)[0]
         approximation = guide.approximation(program, batch)
         if guide.needs_training(program):
-            step = GuideStep(occasion, program, approximation, f"{part}/{guide.kind}")
+            step = GuideStep(context, program, approximation, f"{part}/{guide.kind}")
             try:
-                occasion.run(step, SETTINGS[part])
+                context.run(step, context.changed(SETTINGS[part]))
             finally:  # interrupted too: the best so far
                 guide.keep(program, approximation)
         else:
@@ -136,20 +95,20 @@ def _(guide: TrainedGuide, occasion: Occasion) -> None:
 
 
 @learn.register
-def _(guide: EnsembleGuide, occasion: Occasion) -> None:
+def _(guide: EnsembleGuide, context: Context) -> None:
     """The fitted model is the first member; the others are trained beside each other."""
-    model, others = occasion.model, guide.members - 1
+    model, others = context.model, guide.members - 1
     reconstructors = None
     if "reconstructor" in guide.over:
         reconstructors = Stack(list(fresh_parts(model, others)))
-        step: Step = MemberReconstructionStep(model, *occasion.objective(), reconstructors)
-        occasion.run(step, MEMBER_SETTINGS["reconstructor"])
+        step: Step = MemberReconstructionStep(model, *context.objective(), reconstructors)
+        context.run(step, context.changed(MEMBER_SETTINGS["reconstructor"]))
         guide.learn("reconstructor", _with_first(model, "reconstructor", reconstructors))
     if "head" in guide.over:
         heads = Stack([model.head] * others)
-        counts = bayesian_bootstrap(len(occasion.train), others, model.space.like)
-        step = MemberHeadStep(model, *occasion.objective(), heads, reconstructors)
-        occasion.run(step, MEMBER_SETTINGS["head"], weighted(occasion.train, counts))
+        counts = bayesian_bootstrap(len(context.rows), others, model.space.like)
+        step = MemberHeadStep(model, *context.objective(), heads, reconstructors)
+        context.run(step, context.changed(MEMBER_SETTINGS["head"]), weighted(context.rows, counts))
         guide.learn("head", _with_first(model, "head", heads))
 
 
@@ -163,32 +122,18 @@ def _with_first(model: SURE, part: str, others: Stack) -> dict[str, Tensor]:
 
 
 @learn.register
-def _(guide: SWAGGuide, occasion: Occasion) -> None:
+def _(guide: SWAGGuide, context: Context) -> None:
     """Go on with each phase at a constant rate, then put the fitted weights back."""
-    model = occasion.model
+    model = context.model
     for part in guide.over:
         fitted = {n: t.clone() for n, t in getattr(model, part).state_dict().items()}
-        trajectory = Trajectory(guide.rank)
-        step = {"reconstructor": _SWAGReconstructor, "head": _SWAGHead}[part](
-            model, *occasion.objective()
-        )
-        step.look = lambda part=part, to=trajectory: to.add(
-            {f"{part}.{n}": p for n, p in getattr(model, part).named_parameters()}
-        )
+        kind = SWAGReconstructionStep if part == "reconstructor" else SWAGHeadStep
+        step = kind(model, *context.objective(), guide.rank)
         try:
-            occasion.run(step, SWAG_SETTINGS[part])
+            context.run(step, context.changed(SWAG_SETTINGS[part]))
         finally:
             getattr(model, part).load_state_dict(fitted)
-        guide.learn_trajectory(part, trajectory)
-
-
-@dataclass(frozen=True)
-class ConstantRate(Settings):
-    """Settings whose learning rate does not fall, and that never stop early."""
-
-    def lr_at(self, epoch: int) -> float:
-        """The learning rate."""
-        return self.lr
+        guide.learn_trajectory(part, step.trajectory)
 
 
 # A quarter of the phases' own rates: iterates wander around the fitted weights, not away from them.
@@ -198,21 +143,31 @@ SWAG_SETTINGS = {
 }
 
 
-class _Looking:
-    """A step that hands its weights on after every epoch."""
+class _WithTrajectory(Step):
+    """A step that takes the weights of its part into a trajectory after every epoch."""
 
-    look: Callable[[], None]
+    part: str
+
+    def __init__(self, model: SURE, elbo: CorrelationELBO, handler: Handler, rank: int):
+        super().__init__(model, elbo, handler)
+        self.trajectory = Trajectory(rank)
 
     def epoch_finished(self) -> None:
-        self.look()
+        """See `Step.epoch_finished`."""
+        weights = getattr(self.model, self.part).named_parameters()
+        self.trajectory.add({f"{self.part}.{name}": p for name, p in weights})
 
 
-class _SWAGReconstructor(_Looking, ReconstructionStep):
-    name = "reconstructor/swag"
+class SWAGReconstructionStep(_WithTrajectory, ReconstructionStep):
+    """Phase 1 on the way around its end."""
+
+    name, part = "reconstructor/swag", "reconstructor"
 
 
-class _SWAGHead(_Looking, HeadStep):
-    name = "head/swag"
+class SWAGHeadStep(_WithTrajectory, HeadStep):
+    """Phase 2 on the way around its end."""
+
+    name, part = "head/swag", "head"
 
 
 class GuideStep(Step):
@@ -223,9 +178,9 @@ class GuideStep(Step):
     """
 
     def __init__(
-        self, occasion: Occasion, program: WeightProgram, approximation: nn.Module, name: str
+        self, context: Context, program: WeightProgram, approximation: nn.Module, name: str
     ):
-        super().__init__(occasion.model, *occasion.objective())
+        super().__init__(context.model, *context.objective())
         self.name = name
         self.program, self.approximation = program, approximation
 

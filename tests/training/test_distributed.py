@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
 
 import sure_pyro as sp
-from sure_pyro.training.loop import share
+from sure_pyro.training.epoch import share
 
 pytestmark = pytest.mark.slow  # each process imports everything anew
 CASES = {

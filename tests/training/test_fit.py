@@ -1,5 +1,4 @@
 import hashlib
-import sys
 
 import numpy as np
 import pytest
@@ -7,7 +6,7 @@ import torch
 
 import sure_pyro as sp
 from sure_pyro.models import hide
-from sure_pyro.training import Settings, TrainingDiverged, likelihoods, loop
+from sure_pyro.training import Settings, TrainingDiverged, epoch, fitting, likelihoods, runner
 from tests.models.conftest import make_batch
 
 SMALL = {"width": 16, "dropout": 0.1}
@@ -97,7 +96,7 @@ class Interruption(KeyboardInterrupt):
 def interrupt_after(monkeypatch, epochs):
     """Raise a KeyboardInterrupt after so many epochs have been checkpointed."""
     done = []
-    original = loop.save_checkpoint
+    original = runner.save_checkpoint
 
     def save(*args, **kwargs):
         original(*args, **kwargs)
@@ -105,7 +104,7 @@ def interrupt_after(monkeypatch, epochs):
         if len(done) == epochs:
             raise Interruption
 
-    monkeypatch.setattr(loop, "save_checkpoint", save)
+    monkeypatch.setattr(runner, "save_checkpoint", save)
 
 
 @pytest.mark.parametrize("after", [2, 4, 6])
@@ -299,8 +298,7 @@ def test_hiding_reaches_training_validation_and_the_guide(monkeypatch, guide):
         asked.add((generator is None, str(odds)))
         return hide(latents, generator, tokens, odds)
 
-    fitting = sys.modules["sure_pyro.training.fit"]  # the package has the function by that name
-    for module in (loop, fitting, likelihoods):
+    for module in (epoch, fitting, likelihoods):
         monkeypatch.setattr(module, "hide", spy)
     fit(*make(), hiding={"text": 3.0}, epochs=1, guide=guide)
     assert asked == {(True, "{'text': 3.0}"), (False, "{'text': 3.0}")}

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 import sure_pyro as sp
 from sure_pyro.objectives import StudentTNLL
 from sure_pyro.training import Settings, weights
-from sure_pyro.training.fit import DEFAULTS
+from sure_pyro.training.plan import DEFAULTS
 from tests.training.conftest import fingerprint, fitted_parts, rows, small_model
 
 TRAIN, VALIDATION = rows(0), rows(1)

@@ -1,0 +1,148 @@
+"""The plan of a fit: which phases are run, how each is trained, by which objective.
+
+Everything that can be refused is refused here, before anything is built.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from sure_pyro.data.store import LatentStore
+from sure_pyro.guides import WeightGuide
+from sure_pyro.models import SURE
+from sure_pyro.objectives import CorrelationELBO, preset
+from sure_pyro.objectives.presets import FAITHFUL, Handler, Unchanged
+from sure_pyro.training.settings import Settings
+from sure_pyro.training.steps import (
+    AmortisedStep,
+    HeadStep,
+    JointStep,
+    LocationStep,
+    ReconstructionStep,
+    ScaleStep,
+    Step,
+)
+
+PHASES: dict[str, type[Step]] = {
+    step.name: step
+    for step in (ReconstructionStep, LocationStep, ScaleStep, HeadStep, JointStep, AmortisedStep)
+}
+DEFAULTS = {
+    "reconstruction": Settings(epochs=150, lr=2e-3, batch_size=64),
+    "location": Settings(epochs=150, lr=2e-3, batch_size=64),
+    "scale": Settings(epochs=100, lr=2e-3, batch_size=64),
+    "head": Settings(epochs=40, lr=1e-3, patience=10),
+    "joint": Settings(epochs=150, lr=2e-3, batch_size=64),
+    "joint/amortised": Settings(epochs=150, lr=2e-3, batch_size=64),
+}
+HALVES = ("location", "scale")
+UNSUPERVISED = {"reconstruction", *HALVES}  # phases that need no targets
+
+Objective = str | CorrelationELBO | tuple[CorrelationELBO, Handler]
+Wanted = TypeVar("Wanted")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked of a fit.
+
+    Attributes
+    ----------
+    objective : str, CorrelationELBO, or both a CorrelationELBO and an effect handler
+    weight : float
+        Lambda, for the presets.
+    phases : tuple of str
+        As they were asked for.
+    guide : WeightGuide or None
+    changes : dict
+        Settings instead of the defaults of each phase.
+    """
+
+    objective: Objective
+    weight: float
+    phases: tuple[str, ...]
+    guide: WeightGuide | None
+    changes: dict[str, Any]
+
+    def check(self, model: SURE, train: Any) -> None:
+        """Refuse phases and guides that can not be run.
+
+        Raises
+        ------
+        ValueError
+            If a phase is unknown, none is named, the model of a guide alone is not fitted, or the
+            rows of a guide lie on disk.
+        """
+        if self.guide is not None and isinstance(train, LatentStore):
+            raise ValueError(
+                "A `guide` needs its rows in memory: fit the phases on the store, and then the "
+                "guide on some of its rows, `sp.fit(model, store.batch(rows), phases=(), "
+                "guide=...)`."
+            )
+        unknown = [phase for phase in self.phases if phase not in PHASES]
+        if unknown or not (self.phases or self.guide):
+            raise ValueError(
+                f"`phases` must name phases of {list(PHASES)}; got {tuple(self.phases)}."
+            )
+        if not self.phases and not model.initialized:
+            raise ValueError(
+                "`phases=()` fits the guide alone, on a fitted model; this one is not."
+            )
+
+    @property
+    def faithful(self) -> bool:
+        """Whether locations learn from the squared error alone, in networks of their own."""
+        return isinstance(self.objective, str) and self.objective.startswith(FAITHFUL)
+
+    @property
+    def supervised(self) -> bool:
+        """Whether targets are looked at."""
+        in_guide = self.guide is not None and "head" in self.guide.over
+        return in_guide or not set(self.phases) <= UNSUPERVISED
+
+    def make_objective(self) -> tuple[CorrelationELBO, Handler]:
+        """Objective and effect handler of a phase; a preset is made anew for each."""
+        if isinstance(self.objective, tuple):
+            return self.objective
+        if isinstance(self.objective, CorrelationELBO):
+            return self.objective, Unchanged
+        return preset(self.objective, self.weight)
+
+    def phases_for(self, model: SURE) -> tuple[str, ...]:
+        """Phases that are run on an initialised model, in order.
+
+        Raises
+        ------
+        ValueError
+            If the reconstructor has not what the phases or the guide train.
+        """
+        phases = self.phases
+        if self.faithful:
+            halves = {"reconstruction": HALVES}
+            phases = tuple(p for phase in phases for p in halves.get(phase, (phase,)))
+        if not model.reconstructor.trained:
+            _check_guide_of_closed_form(model, self.guide)
+            phases = tuple(phase for phase in phases if phase not in UNSUPERVISED)
+        if set(HALVES) & set(phases) and not model.reconstructor.halves:
+            raise ValueError(
+                "A faithful objective trains location and scale in networks of their own, and "
+                "this model has one for both: build it anew with `SURE(..., separate_scale=True)`, "
+                "or leave out 'faithful:'."
+            )
+        return phases
+
+    def settings_of(self, phases: tuple[str, ...]) -> dict[str, Settings]:
+        """How each phase is trained."""
+        return {phase: replace(DEFAULTS[phase], **self.changes) for phase in phases}
+
+
+def given(**changes: Wanted | None) -> dict[str, Wanted]:
+    """The keywords that are not None."""
+    return {key: value for key, value in changes.items() if value is not None}
+
+
+def _check_guide_of_closed_form(model: SURE, guide: WeightGuide | None) -> None:
+    if guide is not None and "reconstructor" in guide.over:
+        raise ValueError(
+            f"The {model.settings['reconstructor']!r} reconstructor is a closed form without "
+            'trained weights: learn a guide over the head alone, `over=("head",)`.'
+        )
