@@ -18,9 +18,11 @@ def add_calibrate(commands) -> None:
     )
     add_run(p)
     p.add_argument(
-        "--propagate", choices=METHODS, default="taylor",
+        "--propagate",
+        choices=METHODS,
+        default="taylor",
         help="methods that predictions shall take (default: taylor)",
-    )  # fmt: skip
+    )
     p.add_argument("--num-samples", type=positive, default=200, help="draws (default: 200)")
     p.add_argument("--seed", type=int, default=0, help="of draws and masks (default: 0)")
     p.set_defaults(run=run_calibrate, all_threads=True)
@@ -31,9 +33,12 @@ def run_calibrate(options: argparse.Namespace) -> int:
     folder = RunFolder(options.folder)
     model = folder.load_fitted()
     calibrated = recalibrate(
-        model, folder.part("validation", folder.seed), propagate=options.propagate,
-        num_samples=options.num_samples, seed=options.seed,
-    )  # fmt: skip
+        model,
+        folder.part("validation", folder.seed),
+        propagate=options.propagate,
+        num_samples=options.num_samples,
+        seed=options.seed,
+    )
     folder.record("calibrate", options)
     calibrated.save(folder.calibrated)
     if not options.quiet:
