@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 
@@ -9,19 +11,48 @@ from sure_pyro.training.likelihoods import masked_batches, weight_program
 from sure_pyro.training.steps import HeadStep, ReconstructionStep
 from tests.training.test_fit import fingerprint, fit, make
 
+
+def fitted_once(task="classification", **options):
+    """A model after one epoch of each phase, and its rows."""
+    model, train, validation = make(task)
+    fit(model, train, validation, epochs=1, **options)
+    return model, train, validation
+
+
+@pytest.fixture(scope="module")
+def classes():
+    with torch.random.fork_rng():
+        return fitted_once()
+
+
+@pytest.fixture(scope="module")
+def numbers():
+    with torch.random.fork_rng():
+        return fitted_once("regression")
+
+
+@pytest.fixture(scope="module")
+def halves():
+    with torch.random.fork_rng():
+        return fitted_once(objective="faithful:elbo+pcc")
+
+
+def anew(fitted):
+    """A copy of a fitted model, and the same rows."""
+    return copy.deepcopy(fitted[0]), *fitted[1:]
+
+
 GUIDES = ["map", "mean-field", "low-rank", "laplace", "dropout", "ensemble", "swag"]
 
 
 @pytest.mark.parametrize("over", [("head",), ("reconstructor",)])
 @pytest.mark.parametrize("kind", GUIDES)
-def test_every_guide_fits_over_every_part_without_a_warning(kind, over):
+def test_every_guide_fits_over_every_part_without_a_warning(classes, kind, over):
     """Warnings are errors here. The point estimate stays as it was fitted."""
-    model, train, validation = make()
-    plain, *_ = make()
-    fit(plain, train, validation, epochs=1)
-    history = fit(model, train, validation, epochs=1)
-    again = fit(model, train, validation, epochs=2, phases=(), guide=weight_guide(kind, over=over))
-    history.best |= again.best
+    model, train, validation = anew(classes)
+    plain = classes[0]
+    guide = weight_guide(kind, over=over)
+    history = fit(model, train, validation, epochs=2, phases=(), guide=guide)
     assert fingerprint(model.reconstructor) == fingerprint(plain.reconstructor)
     assert fingerprint(model.head) == fingerprint(plain.head)
     trained = {f"{part}/{kind}" for part in over} & set(history.best)
@@ -35,9 +66,9 @@ def test_every_guide_fits_over_every_part_without_a_warning(kind, over):
 
 
 @pytest.mark.parametrize("kind", GUIDES)
-def test_fitted_guide_is_saved_with_the_model(kind, tmp_path):
-    model, train, validation = make()
-    fit(model, train, validation, epochs=2, guide=kind)
+def test_fitted_guide_is_saved_with_the_model(classes, kind, tmp_path):
+    model, train, validation = anew(classes)
+    fit(model, train, validation, epochs=2, phases=(), guide=kind)
     model.save(tmp_path)
     loaded = sp.SURE.load(tmp_path)
     for name, w in model.weights.sample(7).items():
@@ -45,10 +76,9 @@ def test_fitted_guide_is_saved_with_the_model(kind, tmp_path):
 
 
 @pytest.mark.parametrize("objective", ["elbo", "sure", "student-t", "laplace+spearman", "crps"])
-@pytest.mark.parametrize("task", ["regression"])
-def test_laplace_takes_every_kind_of_score(task, objective):
-    model, train, validation = make(task)
-    fit(model, train, validation, epochs=1, objective=objective, guide="laplace")
+def test_laplace_takes_every_kind_of_score(numbers, objective):
+    model, train, validation = anew(numbers)
+    fit(model, train, validation, objective=objective, phases=(), guide="laplace")
     assert (model.predict(validation).variance["weights"] > 0).all()
 
 
@@ -99,29 +129,30 @@ def test_laplace_of_a_gaussian_head_is_the_weighted_least_squares_posterior(doub
     torch.testing.assert_close(ours[:D, :D], precision.inverse(), rtol=1e-6, atol=1e-9)
 
 
-def test_same_seed_same_guide():
+def test_same_seed_same_guide(classes):
     draws = []
     for _ in range(2):
-        model, train, validation = make()
+        model, train, validation = anew(classes)
         before = torch.get_rng_state()
-        fit(model, train, validation, epochs=1, guide="mean-field")
+        fit(model, train, validation, epochs=1, phases=(), guide="mean-field")
         assert torch.equal(torch.get_rng_state(), before)
         draws.append(model.weights.sample(0)["head.mean.weight"])
     assert torch.equal(*draws)
 
 
-def test_a_new_fit_drops_the_posterior_of_the_old_weights():
-    model, train, validation = make()
-    fit(model, train, validation, epochs=1, guide="laplace")
-    fit(model, train, validation, epochs=1)
+def test_a_new_fit_drops_the_posterior_of_the_old_weights(classes):
+    model, train, validation = anew(classes)
+    fit(model, train, validation, phases=(), guide="laplace")
+    assert model.weights is not None
+    fit(model, train, validation, epochs=1, phases=("head",))
     assert model.weights is None
 
 
-def test_validation_draws_the_same_weights_in_every_epoch():
+def test_validation_draws_the_same_weights_in_every_epoch(classes):
     """With a learning rate of zero nothing changes, so neither may the selection loss."""
-    model, train, validation = make()
+    model, train, validation = anew(classes)
     guide = MeanFieldGuide()
-    history = fit(model, train, validation, epochs=3, lr=0.0, guide=guide)
+    history = fit(model, train, validation, epochs=3, lr=0.0, phases=(), guide=guide)
     selection = history.phase("head/mean-field")["validation/selection"]
     assert selection.nunique() == 1
 
@@ -138,12 +169,11 @@ def test_masked_batches_cover_all_rows_and_keep_their_seed():
     assert any(not torch.equal(first[name], second[name]) for name in first)
 
 
-def test_a_guide_alone_is_that_of_a_whole_fit():
+def test_a_guide_alone_is_that_of_a_whole_fit(classes):
     """``phases=()`` fits the guide over the weights as they are, to the same bits."""
     whole, train, validation = make()
     fit(whole, train, validation, epochs=1, guide="mean-field")
-    parts, *_ = make()
-    fit(parts, train, validation, epochs=1)
+    parts, *_ = anew(classes)
     fit(parts, train, validation, epochs=1, phases=(), guide="mean-field")
     for name, w in whole.weights.sample(0).items():
         assert torch.equal(parts.weights.sample(0)[name], w)
@@ -164,10 +194,11 @@ def test_an_interrupted_guide_keeps_its_best_weights(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["laplace", "ensemble", "swag"])
-def test_guides_over_a_reconstructor_in_halves(kind):
-    model, train, validation = make()
+def test_guides_over_a_reconstructor_in_halves(halves, kind):
+    model, train, validation = anew(halves)
     guide = weight_guide(kind, over=("reconstructor", "head"))
-    fit(model, train, validation, epochs=2, objective="faithful:elbo+pcc", guide=guide)
+    options = {"objective": "faithful:elbo+pcc", "phases": (), "guide": guide}
+    fit(model, train, validation, epochs=2, **options)
     assert (model.predict(train, num_weights=3).variance["weights"] > 0).all()
 
 
