@@ -37,8 +37,6 @@ PACKAGES = [sp.__name__] + [
     found.name for found in pkgutil.walk_packages(sp.__path__, "sure_pyro.") if found.ispkg
 ]
 PYRO = [pyro.distributions, pyro.infer, pyro.infer.autoguide, pyro.nn, pyro.optim, pyro.poutine]
-HIDDEN = {"sure_pyro.training": {"fit"}}
-"""Modules that a function of the same name still hides."""
 
 
 @pytest.mark.parametrize("name", PACKAGES)
@@ -47,7 +45,7 @@ def test_what_a_package_offers_is_there_and_hides_no_module(name):
     offered = {n: getattr(package, n) for n in getattr(package, "__all__", ())} | vars(package)
     modules = {found.name for found in pkgutil.iter_modules(package.__path__)}
     hidden = {n for n in modules & set(offered) if not isinstance(offered[n], ModuleType)}
-    assert hidden == HIDDEN.get(name, set())
+    assert hidden == set()
 
 
 @pytest.mark.parametrize("name", PACKAGES)
