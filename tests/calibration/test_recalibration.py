@@ -214,7 +214,7 @@ def test_bad_input_is_refused(worlds, calibrated):
 
 def test_the_weights_stay_a_source_under_a_calibration(tmp_path):
     """A posterior of the weights draws through the recalibrated scales, and is saved with them."""
-    batch = make_batch(120, missing=False, task="regression")
+    batch = make_batch(60, missing=False, task="regression")
     model = make_model(batch)
     sp.fit(model, batch, batch, epochs=1, progress_bar=False, guide="laplace")
     calibrated = sp.recalibrate(model, batch)

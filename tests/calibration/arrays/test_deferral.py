@@ -28,7 +28,14 @@ def true_risk(policy):
     return within, (expected * accept).sum() / max(accept.sum(), 1), accept.mean()
 
 
-@pytest.mark.parametrize("options", [{"scope": "pattern"}, {"scope": "overall"}, {"static": True}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"scope": "pattern"},
+        pytest.param({"scope": "overall"}, marks=pytest.mark.slow),
+        {"static": True},
+    ],
+)
 def test_target_risk_is_respected_in_95_percent_of_200_repetitions(options):
     """Risks are exact integrals, so a repetition is right or wrong without any noise.
 
