@@ -114,7 +114,7 @@ class CalibratedSURE(SURE):
         model.__dict__.update({k: v for k, v in self.__dict__.items() if k != "calibration"})
         return model
 
-    def encode_training(self, train: Batch | LatentStore, separate_scale: bool = False) -> Latents:
+    def encode_training(self, train: Batch | LatentStore, *args: Any, **options: Any) -> Latents:
         """Refuse: a calibrated model is not trained on."""
         raise ValueError(
             "A calibrated model is not trained: its calibration is for the weights that it has. "

@@ -28,8 +28,8 @@ class Recipe:
         recipes that differ in the guide only.
     guide_options : mapping
         Of the guide, such as ``{"over": ("head",)}``.
-    reconstructor : str
-        Of `SURE`.
+    reconstructor : str, optional
+        Of `SURE`; by default the one that goes with the objective.
     model : mapping
         Further keywords of `SURE`, such as ``{"reconstructor_options": {"width": 64}}``.
     fit : mapping
@@ -51,7 +51,7 @@ class Recipe:
     objective: str = DEFAULT_OBJECTIVE
     guide: str | None = None
     guide_options: Mapping[str, Any] = field(default_factory=dict)
-    reconstructor: str = "masked"
+    reconstructor: str | None = None
     model: Mapping[str, Any] = field(default_factory=dict)
     fit: Mapping[str, Any] = field(default_factory=dict)
     predict: Mapping[str, Any] = field(default_factory=dict)

@@ -31,7 +31,7 @@ def make_reconstructor(
 ) -> Reconstructor:
     """Build the reconstructor that the settings of a `SURE` name, for latents of these shapes."""
     kind, options = RECONSTRUCTORS[settings["reconstructor"]], settings["reconstructor_options"]
-    if settings["separate_scale"] and kind.trained:
+    if settings["separate_scale"] and kind.trained and not kind.halves:
         return SeparateScale(shapes, kind, **options)
     return kind(shapes, **options)
 

@@ -73,9 +73,11 @@ class SURE(LocalPyroModule):
     ----------
     backbone : Backbone
         The pretrained model; it is frozen here. Wrap any ``nn.Module`` with `Backbone.wrap`.
-    reconstructor : {"masked", "pairwise", "gaussian"}
-        Equation 2: see `MaskedReconstructor`, `PairwiseReconstructor`, and for the closed form
-        `GaussianReconstructor`.
+    reconstructor : {"masked", "pairwise", "gaussian", "stacked"}, optional
+        Equation 2: see `MaskedReconstructor`, `PairwiseReconstructor`, for the closed form
+        `GaussianReconstructor`, and for that beside a network `StackedReconstructor`. By default
+        what the objective of `sure_pyro.fit` goes with: ``"stacked"`` for ``"default"``, else
+        ``"masked"``.
     head : {"gaussian", "categorical", "bernoulli", "multilabel"}, optional
         Equation 4; by default the one that fits the task of the data.
     reconstructor_options : dict, optional
@@ -98,14 +100,15 @@ class SURE(LocalPyroModule):
     def __init__(
         self,
         backbone: Backbone,
-        reconstructor: str = "masked",
+        reconstructor: str | None = None,
         head: str | None = None,
         *,
         reconstructor_options: Mapping | None = None,
         separate_scale: bool | None = None,
     ):
         super().__init__()
-        check_choice("reconstructor", reconstructor, RECONSTRUCTORS)
+        if reconstructor is not None:
+            check_choice("reconstructor", reconstructor, RECONSTRUCTORS)
         if head is not None:
             check_choice("head", head, HEADS)
         self.backbone = backbone.freeze()
@@ -145,28 +148,32 @@ class SURE(LocalPyroModule):
         return self
 
     def encode_training(
-        self, train: Batch | LatentStore, separate_scale: bool = False
+        self,
+        train: Batch | LatentStore,
+        separate_scale: bool = False,
+        reconstructor: str = "masked",
     ) -> Latents | StoredLatents:
         """Latents of the training rows, from which `initialize` builds the trainable parts.
 
-        The same pass through the encoders serves for both. Those of a store stay on disk.
+        The same pass through the encoders serves for both. Those of a store stay on disk. The
+        constructor has the last word on `separate_scale` and `reconstructor`.
         """
         self._check_modalities(train)
         if not self.initialized:
-            return self._initialize(train, separate_scale)
+            if self.settings["reconstructor"] is None:
+                self.settings["reconstructor"] = reconstructor
+            if self.settings["separate_scale"] is None:
+                self.settings["separate_scale"] = separate_scale
+            return self._initialize(train)
         if isinstance(train, LatentStore):
             return StoredLatents(self.space, train)
         return self.encode(train)
 
-    def _initialize(
-        self, train: Batch | LatentStore, separate_scale: bool
-    ) -> Latents | StoredLatents:
+    def _initialize(self, train: Batch | LatentStore) -> Latents | StoredLatents:
         target_of(train)
         self.settings["head"] = head_for(str(train.task), self.settings["head"])
         outputs = num_outputs(train)
         latents = self._fit_space(train)
-        if self.settings["separate_scale"] is None:
-            self.settings["separate_scale"] = separate_scale
         few = latents[torch.arange(min(2, len(latents)))]
         self.build(self.space.fuse(few.values, few.padding).shape[-1], outputs)
         self.class_names = train.class_names
@@ -414,7 +421,8 @@ class SURE(LocalPyroModule):
         """What is pretrained, what is frozen, what is trained."""
         lines = [f"SURE on {type(self.backbone).__name__} (pretrained, frozen)"]
         if not self.initialized:
-            return lines[0] + f", {self.settings['reconstructor']} reconstructor: not fitted yet"
+            kind = self.settings["reconstructor"]
+            return lines[0] + (f", {kind} reconstructor" if kind else "") + ": not fitted yet"
         for name, (L, D) in self.space.shapes.items():
             lines.append(
                 f"  {name}: latent " + (f"{L} x {D}" if name in self.space.sequences else f"{D}")

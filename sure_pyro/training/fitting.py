@@ -11,7 +11,6 @@ from sure_pyro.data.store import LatentStore
 from sure_pyro.guides import WeightGuide, weight_guide
 from sure_pyro.models import SURE
 from sure_pyro.models.hiding import check_odds, hide
-from sure_pyro.objectives.presets import DEFAULT_WEIGHT
 from sure_pyro.precision import moving_weights
 from sure_pyro.training.checkpoint import Record
 from sure_pyro.training.context import Context
@@ -33,7 +32,7 @@ def fit(
     objective: Objective = "elbo+pcc",
     *,
     phases: tuple[str, ...] = ("reconstruction", "head"),
-    weight: float = DEFAULT_WEIGHT,
+    weight: float | None = None,
     hiding: Mapping[str, float] | None = None,
     guide: str | WeightGuide | None = None,
     seed: int = 0,
@@ -60,7 +59,9 @@ def fit(
         default a fifth of `train` is held out, whole groups where there are groups; hand over
         groups that do not occur in `train` where the test brings new ones.
     objective : str, CorrelationELBO, or both a CorrelationELBO and an effect handler
-        Equation 6. By name: ``"<score>"`` or ``"<score>+<correlation>"``, with the scores elbo,
+        Equation 6. By name: ``"default"`` (locations by squared error and stacked with the closed
+        form, scales by the likelihood with a little of the correlation, a budget in steps), or
+        ``"<score>"`` or ``"<score>+<correlation>"``, with the scores elbo,
         sure, beta-nll, student-t, laplace, crps, pinball, evidential and the correlations pcc,
         spearman, kendall, concordance; see `sure_pyro.objectives.preset`. With arguments of your
         own: ``(CorrelationELBO(0.25, memory=512), lambda: StudentTNLL(df=3.0))``.
@@ -71,8 +72,8 @@ def fit(
         In the order in which they are run. The halves can be named, too, for a model with
         ``separate_scale=True``. None of them, ``()``, with a `guide`: the model is fitted
         already, and the guide alone is learnt.
-    weight : float
-        Lambda, for the presets.
+    weight : float, optional
+        Lambda, for the presets: 0.25, and 0.03 under ``"default"``.
     hiding : mapping of str to float, optional
         Odds with which each modality is hidden in training, relative to the others: with
         ``{"text": 3.0}`` text goes first three times as often as another one. 1 for those that are
@@ -126,7 +127,9 @@ def fit(
     check_odds(hiding or {}, rows.train.modalities)
     fabric = _checked(fabric or _one_device(rows.train.available.device))
     with own_randomness(seed), moving_weights():
-        latents = model.encode_training(rows.train, separate_scale=plan.faithful)
+        latents = model.encode_training(
+            rows.train, separate_scale=plan.faithful, reconstructor=plan.reconstructor
+        )
         model.weights = None  # a posterior of other weights than those to come
         record = _open_record(path, plan, model, rows, fabric, seed, resume)
         history = History() if record is None else record.history
@@ -158,7 +161,7 @@ def fit(
 def _run_phases(plan: Plan, context: Context, record: Record | None) -> None:
     """Run the phases that are not over, the first of them from where the record stands."""
     phases = plan.phases_for(context.model)
-    settings = plan.settings_of(phases)
+    settings = plan.settings_of(phases, len(context.train))
     begun = 0 if record is None else len(record.phases)  # before the interruption
     for k, phase in list(enumerate(phases))[max(begun - 1, 0) :]:
         step = PHASES[phase](context.model, *context.objective())
@@ -178,7 +181,7 @@ def _open_record(
     phases = plan.phases_for(model)
     if path is None:
         return None
-    settings = plan.settings_of(phases)
+    settings = plan.settings_of(phases, len(rows.train))
     origin = origin_of(
         model,
         rows.train,

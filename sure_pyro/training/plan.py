@@ -3,6 +3,7 @@
 Everything that can be refused is refused here, before anything is built.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -10,7 +11,7 @@ from sure_pyro.data.store import LatentStore
 from sure_pyro.guides import WeightGuide
 from sure_pyro.models import SURE
 from sure_pyro.objectives import CorrelationELBO, preset
-from sure_pyro.objectives.presets import FAITHFUL, Handler, Unchanged
+from sure_pyro.objectives.presets import DEFAULT, FAITHFUL, Handler, Unchanged
 from sure_pyro.training.settings import Settings
 from sure_pyro.training.steps import (
     AmortisedStep,
@@ -34,6 +35,9 @@ DEFAULTS = {
     "joint": Settings(epochs=150, lr=2e-3, batch_size=64),
     "joint/amortised": Settings(epochs=150, lr=2e-3, batch_size=64),
 }
+STEPS = {"location": 1500, "scale": 500, "head": 400}
+"""Optimiser steps of a phase under ``"default"``, whatever the number of rows."""
+SMALLEST_BATCH, LARGEST_BATCH = 32, 256
 HALVES = ("location", "scale")
 UNSUPERVISED = {"reconstruction", *HALVES}  # phases that need no targets
 
@@ -48,7 +52,7 @@ class Plan:
     Attributes
     ----------
     objective : str, CorrelationELBO, or both a CorrelationELBO and an effect handler
-    weight : float
+    weight : float or None
         Lambda, for the presets.
     phases : tuple of str
         As they were asked for.
@@ -58,7 +62,7 @@ class Plan:
     """
 
     objective: Objective
-    weight: float
+    weight: float | None
     phases: tuple[str, ...]
     guide: WeightGuide | None
     changes: dict[str, Any]
@@ -91,7 +95,13 @@ class Plan:
     @property
     def faithful(self) -> bool:
         """Whether locations learn from the squared error alone, in networks of their own."""
-        return isinstance(self.objective, str) and self.objective.startswith(FAITHFUL)
+        name = self.objective if isinstance(self.objective, str) else ""
+        return name == DEFAULT or name.startswith(FAITHFUL)
+
+    @property
+    def reconstructor(self) -> str:
+        """The reconstructor that goes with the objective."""
+        return "stacked" if self.objective == DEFAULT else "masked"
 
     @property
     def supervised(self) -> bool:
@@ -130,9 +140,23 @@ class Plan:
             )
         return phases
 
-    def settings_of(self, phases: tuple[str, ...]) -> dict[str, Settings]:
+    def settings_of(self, phases: tuple[str, ...], num_rows: int) -> dict[str, Settings]:
         """How each phase is trained."""
-        return {phase: replace(DEFAULTS[phase], **self.changes) for phase in phases}
+        usual = {phase: DEFAULTS[phase] for phase in phases}
+        if self.objective == DEFAULT:
+            usual |= {p: budgeted(usual[p], STEPS[p], num_rows) for p in phases if p in STEPS}
+        return {phase: replace(settings, **self.changes) for phase, settings in usual.items()}
+
+
+def budgeted(settings: Settings, steps: int, num_rows: int) -> Settings:
+    """As many epochs as make about `steps` steps, of batches that follow the number of rows.
+
+    A batch is an eighth of the rows, between `SMALLEST_BATCH` and `LARGEST_BATCH`, a power of two:
+    few rows are seen often, and many rows cost no more than few.
+    """
+    batch = min(max(2 ** int(math.log2(max(num_rows / 8, 1))), SMALLEST_BATCH), LARGEST_BATCH)
+    per_epoch = -(-num_rows // batch)
+    return replace(settings, batch_size=batch, epochs=max(1, -(-steps // per_epoch)))
 
 
 def given(**changes: Wanted | None) -> dict[str, Wanted]:
