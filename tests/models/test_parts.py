@@ -36,7 +36,9 @@ def test_a_reconstructor_is_of_the_kind_that_its_name_says(name):
 @pytest.mark.parametrize("name", RECONSTRUCTORS)
 def test_location_and_scale_have_networks_of_their_own_where_they_are_trained(name):
     made = make_reconstructor(settings(reconstructor=name, separate_scale=True), SHAPES)
-    assert isinstance(made, SeparateScale) == RECONSTRUCTORS[name].trained
+    kind = RECONSTRUCTORS[name]
+    assert isinstance(made, SeparateScale) == (kind.trained and not kind.halves)
+    assert made.halves == kind.trained
 
 
 def test_options_reach_the_reconstructor():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.training.test_fit import fingerprint, fit, interrupt_after, make
+from tests.training.test_fitting import fingerprint, fit, interrupt_after, make
 
 FAITHFUL = "faithful:elbo+pcc"
 

@@ -13,7 +13,7 @@ from sure_pyro.training.members import (
     weighted,
 )
 from sure_pyro.training.steps import HeadStep, ReconstructionStep
-from tests.training.test_fit import fingerprint, fit, make
+from tests.training.test_fitting import fingerprint, fit, make
 
 
 @pytest.fixture

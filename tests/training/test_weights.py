@@ -9,7 +9,7 @@ from sure_pyro.models import hide
 from sure_pyro.objectives import FixedScale, preset
 from sure_pyro.training.likelihoods import masked_batches, weight_program
 from sure_pyro.training.steps import HeadStep, ReconstructionStep
-from tests.training.test_fit import fingerprint, fit, make
+from tests.training.test_fitting import fingerprint, fit, make
 
 
 def fitted_once(task="classification", **options):
