@@ -77,7 +77,7 @@ model = sp.SURE(backbone, reconstructor="masked", head="categorical")
 # learns to say what the hidden latents were: a mean and a standard deviation for every entry. In
 # the second, the *head* learns to classify what the frozen fusion makes of reconstructed latents.
 #
-# The objective `"elbo+pcc"` is the likelihood, which gives the standard deviation its size, with
+# The objective `"elbo+pcc"` is the likelihood, which gives the standard deviation its scale, with
 # the Pearson correlation of predicted variance and squared error beside it, which makes it large
 # in the right places. The paper's own objective is `"sure"`: squared error and the correlation.
 
@@ -257,7 +257,7 @@ check.to_dataframe().loc["total"].round(3)
 #   errors that are shuffled among the rows of a mask; `+-` is how much one data set of this size
 #   scatters around it.
 #
-# A correlation sees only the ranking. Whether the variances have the right *size* is a question
+# A correlation sees only the ranking. Whether the variances have the right *scale* is a question
 # of its own: the last column is predicted over actual variance, and 1 is right.
 
 # %%
@@ -282,7 +282,7 @@ table.round(2)
 
 # %% [markdown]
 # The left picture asks the same of all hidden quadrants: rows in bins of predicted standard
-# deviation, and the error that was made. On the diagonal the size is right.
+# deviation, and the error that was made. On the diagonal the scale is right.
 #
 # The right picture is what one does with an uncertainty: answer only where one is sure, and hand
 # over the rest. Its curves show the share of wrong answers among the digits that are answered,
@@ -323,9 +323,9 @@ print(idata)
 idata["constant_data"]["variance"].mean("row").to_pandas().round(2)
 
 # %% [markdown]
-# ## 13. What was claimed
+# ## 13. What this page says, checked
 #
-# The prose above makes claims. Here they are as assertions, so that this page can not go on
+# The prose above says what holds. Here it is as assertions, so that this page can not go on
 # saying what is no longer true. Each has the slack that its sample size asks for: two standard
 # errors, where the three masks of a digit count as one observation, because they are not
 # independent.
@@ -356,7 +356,7 @@ assert variance["head"].div(variance.sum(axis=1)).is_monotonic_decreasing
 # 9: the two methods come to the same total variance within 25 %, for every class,
 assert set(check.verdicts["total"]) <= {"agree", "differ"}
 
-# 10: uncertainty goes with error within masks, and not much less than it could; its size is right,
+# 10: uncertainty goes with error within masks, and not much less than it could; its scale is right,
 assert (
     table["within mask"] > 2 / np.sqrt(n)
 ).all()  # 1 / sqrt(n): its scatter if there were nothing
@@ -372,4 +372,4 @@ assert surest + 2 * np.sqrt(surest * (1 - surest) / (n / 2)) < all_rows / 2
 # 11: and whoever knows what was not seen predicts better than who pretends to have seen it.
 assert surely_positive(loss["none"] - loss["taylor"])
 assert surely_positive(loss["none"] - loss["sampling"])
-print("All claims hold.")
+print("All of it holds.")

@@ -301,7 +301,7 @@ for row in (decisions.accept.argmax(), decisions.accept.argmin()):  # the first 
     print(decisions.reason[row])
 
 # %% [markdown]
-# ## 7. What was claimed
+# ## 7. What this page says, checked
 #
 # As assertions, with the slack that the sample sizes ask for.
 
@@ -336,4 +336,4 @@ assert own.risk.overall < 0.6 * loss.mean()
 # and the static threshold does as well, within the error of a difference of two shares.
 chance = np.sqrt(2 * own.risk.overall * (1 - own.risk.overall) / n)
 assert abs(own.risk.overall - static.risk.overall) < 2 * chance
-print("All claims hold.")
+print("All of it holds.")

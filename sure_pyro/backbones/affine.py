@@ -32,19 +32,19 @@ def as_affine(module: nn.Module, h: Tensor) -> nn.Linear | None:
     try:
         bias = module(torch.zeros_like(h[:1]))
         weight = module(unit) - bias  # (H, C)
-        said, tried = module(torch.cat([h, more])), torch.cat([h, more])
+        given, tried = module(torch.cat([h, more])), torch.cat([h, more])
     except Exception:  # it may not take other numbers of rows, or other numbers
         return None
-    if not isinstance(said, Tensor) or said.ndim != 2:
+    if not isinstance(given, Tensor) or given.ndim != 2:
         return None
     wide = torch.float64
     expected = tried.to(wide) @ weight.to(wide) + bias.to(wide)
-    scale = 1 + said.abs().max().to(wide)
-    if not bool(((expected - said.to(wide)).abs() <= TOLERANCE[said.dtype] * scale).all()):
+    scale = 1 + given.abs().max().to(wide)
+    if not bool(((expected - given.to(wide)).abs() <= TOLERANCE[given.dtype] * scale).all()):
         return None
-    dtype = _at_least_single(said.dtype)
+    dtype = _at_least_single(given.dtype)
     # No random number is drawn: the caller's seed goes on as if nothing had been looked for.
-    linear = skip_init(nn.Linear, H, said.shape[1], device=h.device, dtype=dtype)
+    linear = skip_init(nn.Linear, H, given.shape[1], device=h.device, dtype=dtype)
     linear.weight.copy_(weight.mT)
     linear.bias.copy_(bias[0])
     return linear

@@ -12,8 +12,19 @@ from sure_pyro.guides.trained import TrainedGuide, fit_weights
 from sure_pyro.guides.variational import LowRankGuide, MAPGuide, MeanFieldGuide, VariationalGuide
 
 __all__ = [
-    "ReconstructorGuide", "AmortisedGuide", "WeightProgram", "WeightGuide", "weight_guide",
-    "TrainedGuide", "fit_weights", "VariationalGuide", "MAPGuide",
-    "MeanFieldGuide", "LowRankGuide", "DropoutGuide", "EnsembleGuide", "LaplaceGuide", "SWAGGuide",
-
-]  # fmt: skip
+    "ReconstructorGuide",
+    "AmortisedGuide",
+    "WeightProgram",
+    "WeightGuide",
+    "weight_guide",
+    "TrainedGuide",
+    "fit_weights",
+    "VariationalGuide",
+    "MAPGuide",
+    "MeanFieldGuide",
+    "LowRankGuide",
+    "DropoutGuide",
+    "EnsembleGuide",
+    "LaplaceGuide",
+    "SWAGGuide",
+]

@@ -110,9 +110,13 @@ def _hessian(program: WeightProgram, batch: tuple) -> Float[Tensor, "D D"]:
     rows = []
     for basis in torch.eye(len(gradient)).to(gradient).split(CHUNK):
         columns = torch.autograd.grad(
-            gradient, list(weights.values()), basis,
-            is_grads_batched=True, retain_graph=True, allow_unused=True,
-        )  # fmt: skip
+            gradient,
+            list(weights.values()),
+            basis,
+            is_grads_batched=True,
+            retain_graph=True,
+            allow_unused=True,
+        )
         # A parameter that the score does not see (a variance under squared error) has no column.
         full = [
             torch.zeros(len(basis), w.numel()).to(w) if c is None else c.flatten(1)

@@ -45,7 +45,7 @@ def start_from_readout(model: "SURE", latents: Latents | StoredLatents) -> None:
     readout = model.backbone.readout(head.mean.in_features)
     readout = None if readout is None else _like(readout, model.space.like)
     if readout is not None and head.task == "regression":
-        readout = in_units_of_target(readout, *_said(model, readout, latents))
+        readout = in_units_of_target(readout, *_outputs(model, readout, latents))
     assert latents.target is not None  # `initialize` asked for them
     head.start_from(two_logits(readout, head.mean.out_features), latents.target)
 
@@ -66,29 +66,29 @@ def _bias(readout: nn.Linear) -> Tensor:
 
 
 @torch.no_grad()
-def _said(
+def _outputs(
     model: "SURE", readout: nn.Linear, latents: Latents | StoredLatents
 ) -> tuple[Tensor, Tensor]:
     """What the model says of complete training rows, and the truth, ``(n, C)`` each."""
     rows = latents.present.all(1).nonzero()[:ROWS, 0]
     few, size = latents[rows], model.backbone.batch_size
     assert few.target is not None
-    said = [few.target.new_zeros(0, readout.out_features)]
+    outputs = [few.target.new_zeros(0, readout.out_features)]
     for i in range(0, len(rows), size):
         part = few[i : i + size]
         omega = partial(model.space.fuse, exists=part.padding)
-        said.append(response(readout, omega, part.values))
-    return torch.cat(said), few.target.reshape(len(rows), -1)
+        outputs.append(response(readout, omega, part.values))
+    return torch.cat(outputs), few.target.reshape(len(rows), -1)
 
 
 @torch.no_grad()
-def in_units_of_target(readout: nn.Linear, said: Tensor, target: Tensor) -> nn.Linear:
+def in_units_of_target(readout: nn.Linear, outputs: Tensor, target: Tensor) -> nn.Linear:
     """Rescale a readout that speaks another unit than the target.
 
     Parameters
     ----------
     readout : nn.Linear
-    said, target : Tensor, shape ``(n, C)``
+    outputs, target : Tensor, shape ``(n, C)``
         Its output for training rows, and the truth.
 
     Returns
@@ -97,9 +97,9 @@ def in_units_of_target(readout: nn.Linear, said: Tensor, target: Tensor) -> nn.L
         The same, if scale and offset would win less than `GAIN` of the target's variance;
         otherwise another one, with a warning.
     """
-    if said.shape != target.shape or len(said) < 10:
+    if outputs.shape != target.shape or len(outputs) < 10:
         return readout
-    y, m = target.double(), said.double()
+    y, m = target.double(), outputs.double()
     spread = y.var(0, correction=0).clamp_min(torch.finfo(torch.float64).tiny)
     covariance = ((y - y.mean(0)) * (m - m.mean(0))).mean(0)
     variance = m.var(0, correction=0)

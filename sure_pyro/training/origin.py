@@ -100,8 +100,10 @@ def first_latents(model: SURE, train: Batch | LatentStore) -> list[float]:
     rows = train.batch(slice(ROWS)) if isinstance(train, LatentStore) else train[:ROWS]
     latents = model.encode(rows)
     fused = model.space.fuse(latents.values, latents.exists(latents.available))
-    said = [*latents.values.values(), fused]
-    return torch.stack([x.detach().float().flatten(1).norm(dim=1) for x in said]).flatten().tolist()
+    first = [*latents.values.values(), fused]
+    return (
+        torch.stack([x.detach().float().flatten(1).norm(dim=1) for x in first]).flatten().tolist()
+    )
 
 
 def of_model(model: SURE) -> Origin:
