@@ -102,7 +102,7 @@ class LocationStep(Step):
     name = "location"
 
     def __init__(self, model: SURE, elbo: CorrelationELBO, handler: Handler):
-        super().__init__(model, CorrelationELBO(0.0), FixedScale)
+        super().__init__(model, CorrelationELBO(0.0, sites=()), FixedScale)
 
     def trained(self) -> tuple[nn.Module, ...]:
         """See `Step.trained`."""
