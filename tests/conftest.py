@@ -6,6 +6,9 @@ import pyro
 import pytest
 import torch
 
+from tests import shape_checks
+
+shape_checks.install()
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

@@ -254,7 +254,9 @@ def test_unknown_names_are_refused():
     model, train, validation = make()
     with pytest.raises(ValueError, match=r"`phases` must name phases of .*; got \('third',\)"):
         fit(model, train, validation, phases=("third",))
-    with pytest.raises(ValueError, match="`objective` must be a CorrelationELBO, a score of"):
+    with pytest.raises(
+        ValueError, match="`objective` must be 'default', a CorrelationELBO, a score of"
+    ):
         fit(model, train, validation, objective="mse")
 
 
