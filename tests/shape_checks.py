@@ -11,6 +11,7 @@ everything, as CI does.
 import functools
 import inspect
 import os
+from types import FunctionType
 
 import jaxtyping
 
@@ -42,7 +43,6 @@ def now_and_then(checked, plain):
     """Call one function first and sometimes, and else another one."""
     calls = 0
 
-    @functools.wraps(plain)
     def call(*args, **kwargs):
         nonlocal calls
         calls += 1
@@ -50,4 +50,7 @@ def now_and_then(checked, plain):
             return checked(*args, **kwargs)
         return plain(*args, **kwargs)
 
-    return call
+    # Its frame counts as one of the package: warnings are about the first line outside of it.
+    names = {"FIRST": FIRST, "EVERY": EVERY, "__name__": plain.__module__}
+    inside = FunctionType(call.__code__, names, closure=call.__closure__)
+    return functools.wraps(plain)(inside)
