@@ -76,3 +76,24 @@ def test_rooms_that_are_worth_installing_alone(room):
     assert files
     found = {name for path in files for name in imported(path)}
     assert not {n for n in found if not any(within(n, r) for r in (room, *ALONE[room]))}
+
+
+def rooms_of_the_map() -> list[str]:
+    """Folders and files directly under the package, in the order of the map in CONTRIBUTING."""
+    text = (ROOT.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    listed = text.split("```\nsure_pyro/\n")[1].split("```")[0].splitlines()
+    first = [line.split("  ", 2)[1] for line in listed if line[2] != " "]
+    return [name.rstrip("/").removesuffix(".py") for line in first for name in line.split()]
+
+
+def test_imports_point_upward_in_the_map():
+    order = {room: place for place, room in enumerate(rooms_of_the_map())}
+    assert {name.split(".")[1] for name in FILES if "." in name} - {"__main__"} == set(order)
+    downward = {
+        (name, other)
+        for name, path in FILES.items()
+        if name.count(".") and "__main__" not in name
+        for other in imported(path)
+        if other.count(".") and order[other.split(".")[1]] > order[name.split(".")[1]]
+    }
+    assert not downward
