@@ -7,7 +7,7 @@ models for long, or take datasets and folders as arguments.
 import subprocess
 import sys
 
-SUITE = ("benchmarks.training_step", "benchmarks.propagation")
+SUITE = ("benchmarks.imports", "benchmarks.training_step", "benchmarks.propagation")
 
 if __name__ == "__main__":
     for name in SUITE:
