@@ -17,4 +17,4 @@ def test_a_report_on_every_set(name, shared_data, tmp_path):
     # Not the page: its pictures are base64, in which any four letters turn up some day.
     page = (tmp_path / "summary.md").read_text(encoding="utf-8")
     assert ("Truly absent" in page) is (name == "airquality_uci")
-    assert ("Root mean squared error" in page) is (name == "airquality_uci")
+    assert ("RMSE (units of the target)" in page) is (name == "airquality_uci")
