@@ -21,7 +21,7 @@ from sure_pyro.models.latents import Masks
 from sure_pyro.models.program import sample_target
 from sure_pyro.objectives import preset
 from sure_pyro.training.history import History
-from sure_pyro.training.runner import run_phase
+from sure_pyro.training.loop import run_phase
 from sure_pyro.training.settings import Settings
 from sure_pyro.training.steps import HeadStep, JointStep, ReconstructionStep, Step, no_guide
 

@@ -13,7 +13,7 @@ from sure_pyro.objectives.presets import Handler
 from sure_pyro.training.checkpoint import Record
 from sure_pyro.training.history import History
 from sure_pyro.training.likelihoods import masked_batches, weight_program
-from sure_pyro.training.runner import run_phase
+from sure_pyro.training.loop import run_phase
 from sure_pyro.training.settings import Settings
 from sure_pyro.training.steps import Step
 

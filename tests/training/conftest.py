@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import sure_pyro as sp
-from sure_pyro.training import runner
+from sure_pyro.training import loop
 from tests.models.conftest import make_batch
 
 
@@ -42,7 +42,7 @@ def interrupted(monkeypatch):
     """Call a function whose training is stopped by hand after so many epochs on disk."""
 
     def call(function, after):
-        done, original = [], runner.save_checkpoint
+        done, original = [], loop.save_checkpoint
 
         def save(*args, **kwargs):
             original(*args, **kwargs)
@@ -51,7 +51,7 @@ def interrupted(monkeypatch):
                 raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr(runner, "save_checkpoint", save)
+            patch.setattr(loop, "save_checkpoint", save)
             return function()
 
     return call

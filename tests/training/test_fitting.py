@@ -6,7 +6,7 @@ import torch
 
 import sure_pyro as sp
 from sure_pyro.models import hide
-from sure_pyro.training import Settings, TrainingDiverged, epoch, fitting, likelihoods, runner
+from sure_pyro.training import Settings, TrainingDiverged, epoch, fitting, likelihoods, loop
 from tests.models.conftest import make_batch
 
 SMALL = {"width": 16, "dropout": 0.1}
@@ -96,7 +96,7 @@ class Interruption(KeyboardInterrupt):
 def interrupt_after(monkeypatch, epochs):
     """Raise a KeyboardInterrupt after so many epochs have been checkpointed."""
     done = []
-    original = runner.save_checkpoint
+    original = loop.save_checkpoint
 
     def save(*args, **kwargs):
         original(*args, **kwargs)
@@ -104,7 +104,7 @@ def interrupt_after(monkeypatch, epochs):
         if len(done) == epochs:
             raise Interruption
 
-    monkeypatch.setattr(runner, "save_checkpoint", save)
+    monkeypatch.setattr(loop, "save_checkpoint", save)
 
 
 @pytest.mark.parametrize("after", [2, 4, 6])

@@ -106,7 +106,7 @@ class _StoppedError(Exception):
 
 def test_an_interrupted_fit_by_default_ends_where_a_whole_one_does(tmp_path, monkeypatch):
     """Stopped in its last half; the shares of the first are in the checkpoint."""
-    from sure_pyro.training import runner
+    from sure_pyro.training import loop
 
     train, validation = (make_batch(B=60, seed=s, missing=False) for s in range(2))
 
@@ -117,7 +117,7 @@ def test_an_interrupted_fit_by_default_ends_where_a_whole_one_does(tmp_path, mon
         return fitted.reconstructor.state_dict()
 
     whole = fit(tmp_path / "whole")
-    original, written = runner.save_checkpoint, []
+    original, written = loop.save_checkpoint, []
 
     def stop(*arguments):
         original(*arguments)
@@ -125,10 +125,10 @@ def test_an_interrupted_fit_by_default_ends_where_a_whole_one_does(tmp_path, mon
         if len(written) == 4:  # three epochs of locations, one of scales
             raise _StoppedError
 
-    monkeypatch.setattr(runner, "save_checkpoint", stop)
+    monkeypatch.setattr(loop, "save_checkpoint", stop)
     with pytest.raises(_StoppedError):
         fit(tmp_path / "part")
-    monkeypatch.setattr(runner, "save_checkpoint", original)
+    monkeypatch.setattr(loop, "save_checkpoint", original)
     resumed = fit(tmp_path / "part", resume=True)
     assert whole.keys() == resumed.keys()
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)

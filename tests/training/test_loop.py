@@ -8,7 +8,7 @@ from sure_pyro.models import hide
 from sure_pyro.objectives import preset
 from sure_pyro.training import History, Settings, TrainingDiverged
 from sure_pyro.training.epoch import evaluate, train_epoch
-from sure_pyro.training.runner import run_phase
+from sure_pyro.training.loop import run_phase
 from sure_pyro.training.steps import HeadStep
 from tests.training.conftest import fingerprint, rows, small_model
 
