@@ -1,6 +1,6 @@
 """One network per target that sees every visible latent and the mask; linear in M."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -71,13 +71,24 @@ class MaskedReconstructor(Reconstructor):
     def context(
         self, values: Mapping[str, Tensor], visible: Mapping[str, Tensor]
     ) -> Float[Tensor, "B W"]:
-        """Sum of the modalities' embeddings, each replaced by its "absent" vector if unseen."""
-        embedded = []
-        for name, embed, absent in zip(self.shapes, self.embeddings, self.absent, strict=True):
-            z, v = values[name], visible[name]
-            own = embed(z.squeeze(1)) if z.shape[1] == 1 else embed(z, v)
-            embedded.append(torch.where(v.any(-1, keepdim=True), own, absent))
-        return torch.stack(embedded).sum(0)
+        """See `summed_embeddings`."""
+        return summed_embeddings(self.shapes, self.embeddings, self.absent, values, visible)
+
+
+def summed_embeddings(
+    names: Iterable[str],
+    embeddings: nn.ModuleList,
+    absent: Float[Tensor, "M W"],
+    values: Mapping[str, Tensor],
+    visible: Mapping[str, Tensor],
+) -> Float[Tensor, "B W"]:
+    """Sum of the modalities' embeddings, each replaced by its "absent" vector if unseen."""
+    embedded = []
+    for name, embed, instead in zip(names, embeddings, absent, strict=True):
+        z, v = values[name], visible[name]
+        own = embed(z.squeeze(1)) if z.shape[1] == 1 else embed(z, v)
+        embedded.append(torch.where(v.any(-1, keepdim=True), own, instead))
+    return torch.stack(embedded).sum(0)
 
 
 class TokenPool(nn.Module):

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from sure_pyro.equations import reconstruction
 from sure_pyro.models.gaussian import GaussianReconstructor
 from sure_pyro.models.latents import Latents, Masks
-from sure_pyro.models.masked import TokenDecoder, TokenPool
+from sure_pyro.models.masked import TokenDecoder, TokenPool, summed_embeddings
 from sure_pyro.models.parallel import ParallelLayers
 from sure_pyro.models.reconstructor import SCALE_FLOOR, LocScale, Reconstructor
 from sure_pyro.models.stacking import scale_factor, shares
@@ -54,24 +54,13 @@ class Features(nn.Module):
         self, values: Mapping[str, Tensor], visible: Mapping[str, Tensor]
     ) -> dict[str, Float[Tensor, "B L W"]]:
         """Features of every token of every target."""
-        context = self.context(values, visible)
+        context = summed_embeddings(self.shapes, self.embeddings, self.absent, values, visible)
         parallel = self.layers(context.expand(len(self.vectors), -1, -1))
         found = {name: x.unsqueeze(1) for name, x in zip(self.vectors, parallel, strict=True)}
         sequences = [name for name in self.shapes if name not in found]
         for name, decoder in zip(sequences, self.tokens, strict=True):
             found[name] = F.gelu(decoder(context, values[name], visible[name]))
         return {name: found[name] for name in self.shapes}
-
-    def context(
-        self, values: Mapping[str, Tensor], visible: Mapping[str, Tensor]
-    ) -> Float[Tensor, "B W"]:
-        """Sum of the modalities' embeddings, each replaced by its "absent" vector if unseen."""
-        embedded = []
-        for name, embed, absent in zip(self.shapes, self.embeddings, self.absent, strict=True):
-            z, v = values[name], visible[name]
-            own = embed(z.squeeze(1)) if z.shape[1] == 1 else embed(z, v)
-            embedded.append(torch.where(v.any(-1, keepdim=True), own, absent))
-        return torch.stack(embedded).sum(0)
 
 
 class StackedLocation(Reconstructor):

@@ -134,9 +134,10 @@ class Plan:
             phases = tuple(phase for phase in phases if phase not in UNSUPERVISED)
         if set(HALVES) & set(phases) and not model.reconstructor.halves:
             raise ValueError(
-                "A faithful objective trains location and scale in networks of their own, and "
-                "this model has one for both: build it anew with `SURE(..., separate_scale=True)`, "
-                "or leave out 'faithful:'."
+                f"The objective {self.objective!r} trains location and scale in networks of their "
+                f"own, and the {model.settings['reconstructor']!r} reconstructor of this model has "
+                "one for both: build the model anew with `SURE(..., separate_scale=True)`, or take "
+                "an objective without halves, such as 'elbo+pcc'."
             )
         return phases
 

@@ -141,3 +141,13 @@ def test_a_gap_in_a_sequence_is_filled_from_its_neighbours():
 
 def test_scale_has_its_floor():
     assert loc_scale(torch.full((1, 2), -1e4)).scale.item() == pytest.approx(SCALE_FLOOR, rel=1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_modalities_go_by_their_names_in_whatever_order_they_come(kind):
+    reconstructor = kind(SHAPES, width=16).eval()
+    values, visible = inputs()
+    other = {name: values[name] for name in reversed(values)}
+    expected, found = reconstructor(values, visible), reconstructor(other, visible)
+    for name in SHAPES:
+        assert torch.equal(found[name].loc, expected[name].loc)

@@ -71,7 +71,9 @@ def test_the_default_on_another_reconstructor_trains_two_of_them(reconstructor):
 
 
 def test_halves_of_a_model_that_has_none_are_refused():
-    with pytest.raises(ValueError, match=r"networks of their own.*separate_scale=True"):
+    with pytest.raises(
+        ValueError, match=r"'default' trains.*networks of their own.*'masked'.*separate_scale=True"
+    ):
         plan("default").phases_for(model())
 
 
